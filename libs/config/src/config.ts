@@ -1,0 +1,61 @@
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+
+type Environment = Record<string, string | undefined>;
+
+/** What every process is told, whatever it does. */
+export const processSettings = {
+  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  SERVICE_VERSION: z.string().default('development'),
+  SERVICE_COMMIT: z.string().default('unknown'),
+};
+
+export const port = z.coerce.number().int().min(0).max(65_535);
+export const postgresUrl = z.url({
+  protocol: /^postgres(ql)?$/,
+  error: 'must be a URL like postgresql://user:password@host:5432/database',
+});
+export const httpUrl = z.url({ protocol: /^https?$/, error: 'must be a URL like http://host:3000' });
+
+/** Every variable that is missing or wrong, one to a line. */
+export class ConfigError extends Error {}
+
+/**
+ * Reads `shape` from the environment. A variable NAME can be given as NAME_FILE instead: the path of a file that
+ * holds the value, as Compose and Swarm secrets do; its last line end is dropped.
+ * @throws ConfigError that names every bad variable at once
+ */
+export function parseConfig<S extends z.ZodRawShape>(shape: S, environment: Environment): z.infer<z.ZodObject<S>> {
+  const values: Environment = {};
+  const problems = new Map<string, string>();
+  for (const name of Object.keys(shape)) {
+    const value = environment[name] || undefined;
+    const file = environment[`${name}_FILE`] || undefined;
+    if (value !== undefined && file !== undefined) problems.set(name, `is given twice, as ${name} and as ${name}_FILE`);
+    try {
+      values[name] = file === undefined ? value : readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+    } catch (error) {
+      problems.set(name, `cannot be read from ${file} (${(error as NodeJS.ErrnoException).code})`);
+    }
+  }
+  const parsed = z.object(shape).safeParse(values);
+  for (const issue of parsed.error?.issues ?? []) {
+    const name = String(issue.path[0]);
+    const missing = values[name] === undefined;
+    if (!problems.has(name)) problems.set(name, missing ? `is missing: set ${name} or ${name}_FILE` : issue.message);
+  }
+  if (problems.size > 0 || !parsed.success)
+    throw new ConfigError([...problems].map(([name, problem]) => `  ${name} ${problem}`).join('\n'));
+  return parsed.data;
+}
+
+/** As `parseConfig`, for a main program: a bad configuration is printed and ends the process with EX_CONFIG (78, sysexits.h). */
+export function readConfig<S extends z.ZodRawShape>(shape: S, environment: Environment = process.env) {
+  try {
+    return parseConfig(shape, environment);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`This process cannot start with its environment:\n${error.message}\n`);
+    process.exit(78);
+  }
+}

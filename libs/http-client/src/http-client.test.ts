@@ -1,0 +1,54 @@
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, expect, test } from 'vitest';
+import { createClient } from './http-client.ts';
+
+const servers: Server[] = [];
+afterEach(() => servers.splice(0).forEach((server) => server.close()));
+
+async function serverOf(listener: RequestListener) {
+  const server = createServer(listener);
+  servers.push(server);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+test('sends the request id and a JSON body, and gives back the answer', async () => {
+  const url = await serverOf(async (req, res) => {
+    const chunks = await req.toArray();
+    res.end(JSON.stringify({ id: req.headers['x-request-id'], method: req.method, body: JSON.parse(chunks.join('')) }));
+  });
+  const answer = await createClient(url)('/x', { method: 'PATCH', body: { a: 1 }, requestId: 'r1' });
+  expect(answer).toEqual({ id: 'r1', method: 'PATCH', body: { a: 1 } });
+});
+
+test('tries again while it is asked to come back', async () => {
+  let calls = 0;
+  const url = await serverOf((_req, res) => {
+    calls += 1;
+    res.statusCode = calls < 3 ? 503 : 200;
+    res.end('{"ok":true}');
+  });
+  expect(await createClient(url)('/x', { requestId: 'r' })).toEqual({ ok: true });
+  expect(calls).toBe(3);
+});
+
+test('gives up at once on an error that will not pass, and says which', async () => {
+  let calls = 0;
+  const url = await serverOf((_req, res) => {
+    calls += 1;
+    res.writeHead(404).end('{"detail":"There is no such export."}');
+  });
+  await expect(createClient(url)('/x', { requestId: 'r' })).rejects.toThrow(
+    /GET \/x of 127.*: 404 There is no such export/,
+  );
+  expect(calls).toBe(1);
+});
+
+test('stops trying when it is aborted', async () => {
+  const url = await serverOf((_req, res) => void res.writeHead(503).end('{}'));
+  const stop = new AbortController();
+  const call = createClient(url)('/x', { requestId: 'r', signal: stop.signal });
+  stop.abort();
+  await expect(call).rejects.toThrow(/abort/);
+});

@@ -1,0 +1,4 @@
+export { createApi, type ApiOptions, type Service } from './api.ts';
+export { operation, type Answer, type Operation } from './operation.ts';
+export { Fault, notFound, Problem, ProblemBody, unavailable } from './problem.ts';
+export { serve, type ServeOptions } from './serve.ts';

@@ -1,0 +1,47 @@
+import { parseArgs } from 'node:util';
+import { postgresUrl, readConfig } from '@keelson/config';
+import { z } from 'zod';
+import { awaitMigrations, migrate } from './migrate.ts';
+import { reasonOf, waitForPostgres } from './ready.ts';
+
+const USAGE = `Usage: database ready|migrate|await [--prisma DIR]
+  ready    waits until the database answers a query
+  migrate  applies the pending migrations of DIR, one process at a time
+  await    waits until another process has applied them
+Reads DATABASE_URL, PRISMA_DIR (the default of --prisma) and DATABASE_WAIT_SECONDS (60).`;
+
+const say = (line: string) => process.stderr.write(`${line}\n`);
+
+function usage(status: number): never {
+  say(USAGE);
+  process.exit(status);
+}
+
+async function main() {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { prisma: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+  });
+  if (values.help) usage(0);
+  const verb = positionals[0];
+  if (positionals.length !== 1 || !['ready', 'migrate', 'await'].includes(verb!)) usage(64);
+  const config = readConfig({
+    DATABASE_URL: postgresUrl,
+    DATABASE_WAIT_SECONDS: z.coerce.number().positive().default(60),
+    PRISMA_DIR: z.string().default('prisma'),
+  });
+  const url = config.DATABASE_URL;
+  const prismaDir = values.prisma ?? config.PRISMA_DIR;
+  const patience = { seconds: config.DATABASE_WAIT_SECONDS, say };
+  if (verb !== 'await') await waitForPostgres(url, patience);
+  if (verb === 'migrate') {
+    const applied = await migrate(url, prismaDir, say);
+    say(applied.length > 0 ? `applied ${applied.join(', ')}` : 'no migration is pending');
+  }
+  if (verb === 'await') await awaitMigrations(url, prismaDir, { ...patience, seconds: 600 });
+}
+
+await main().catch((error) => {
+  say(reasonOf(error));
+  process.exitCode = 1;
+});

@@ -1,0 +1,129 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Client, type ClientBase, type Pool } from 'pg';
+import { withStructureLock } from './lock.ts';
+import { connection } from './pool.ts';
+import { reasonOf, type Say } from './ready.ts';
+import { applyMigrations, type MigrationFile } from './schema-engine.ts';
+
+const LOCK_TIMEOUT_MS = 3000;
+const ATTEMPTS = 10;
+/** lock_not_available, deadlock_detected */
+const LOCKED = new Set(['55P03', '40P01']);
+
+/** The migrations of a service, in their order: `prisma/migrations/NAME/migration.sql`. */
+export function readMigrations(prismaDir: string): MigrationFile[] {
+  const folder = join(prismaDir, 'migrations');
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => ({ name, sql: readFileSync(join(folder, name, 'migration.sql'), 'utf8') }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** Those of `names` that the database has not applied. */
+export async function pendingMigrations(db: Pool | ClientBase, names: string[]): Promise<string[]> {
+  const { rows: tables } = await db.query("SELECT to_regclass('_prisma_migrations') IS NOT NULL AS known");
+  if (!tables[0].known) return names;
+  const { rows } = await db.query(
+    'SELECT migration_name AS name FROM _prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL',
+  );
+  const applied = new Set(rows.map((row) => row.name));
+  return names.filter((name) => !applied.has(name));
+}
+
+/**
+ * Applies the pending migrations of a service, one process at a time however many start at once. A migration runs in
+ * one transaction, so a failed one leaves nothing behind and can be corrected and run again. Waiting for a table that
+ * others use is bounded, because everybody else queues up behind the waiting one, and tried again.
+ * @returns the names of those applied
+ * @throws Error that names the file and what Postgres said
+ */
+export async function migrate(
+  url: string,
+  prismaDir: string,
+  say: Say,
+  { lockTimeoutMs = LOCK_TIMEOUT_MS, attempts = ATTEMPTS } = {},
+): Promise<string[]> {
+  const migrations = readMigrations(prismaDir);
+  return withStructureLock(url, { say }, async () => {
+    await using database = await connect(url);
+    const pending = await pendingMigrations(
+      database.client,
+      migrations.map((file) => file.name),
+    );
+    if (pending.length === 0) return [];
+    say(`applying ${pending.length} of ${migrations.length} migrations: ${pending.join(', ')}`);
+    const datamodel = readFileSync(join(prismaDir, 'schema.prisma'), 'utf8');
+    for (let attempt = 1; ; attempt += 1) {
+      await forgetUnfinished(database.client);
+      try {
+        await applyMigrations(url, datamodel, migrations, lockTimeoutMs);
+        return pending;
+      } catch (error) {
+        const failed = (await forgetUnfinished(database.client).catch(() => undefined)) ?? pending[0]!;
+        const reason = `${lineOf(
+          error,
+          migrations.find((file) => file.name === failed),
+        )}${reasonOf(error)}`;
+        if (attempt === attempts || !LOCKED.has((error as { code?: string }).code ?? ''))
+          throw new Error(
+            `migration ${failed} failed: ${reason}\nNothing of it was kept. Correct ${join(prismaDir, 'migrations', failed, 'migration.sql')} and start again.`,
+          );
+        say(`migration ${failed} could not lock its tables (${reason}): try ${attempt + 1} of ${attempts}`);
+        await delay(200 * attempt);
+      }
+    }
+  });
+}
+
+/** Waits until another process has applied the migrations of a service. */
+export async function awaitMigrations(url: string, prismaDir: string, { seconds, say }: { seconds: number; say: Say }) {
+  const names = readMigrations(prismaDir).map((file) => file.name);
+  await using database = await connect(url);
+  const start = performance.now();
+  for (let said = 0; ;) {
+    const pending = await pendingMigrations(database.client, names);
+    if (pending.length === 0) return;
+    const elapsed = Math.round((performance.now() - start) / 1000);
+    if (elapsed >= seconds)
+      throw new Error(
+        `${pending.length} migrations were not applied within ${seconds} s, first ${pending[0]}: run \`scripts/db migrate\``,
+      );
+    if (elapsed > said)
+      say(`waiting for ${pending.length} migrations, first ${pending[0]} (${(said = elapsed)} s of ${seconds})`);
+    await delay(200);
+  }
+}
+
+/**
+ * Clears what a migration that failed, or whose process was killed, left in the engine's records. Postgres has rolled
+ * the migration itself back; what CREATE INDEX CONCURRENTLY leaves is an invalid index.
+ * @returns the name of the last one that was not finished
+ */
+async function forgetUnfinished(client: ClientBase): Promise<string | undefined> {
+  const { rows: tables } = await client.query("SELECT to_regclass('_prisma_migrations') IS NOT NULL AS known");
+  if (!tables[0].known) return undefined;
+  const { rows: indexes } = await client.query(
+    'SELECT indexrelid::regclass::text AS name FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid WHERE NOT indisvalid AND relnamespace = current_schema()::regnamespace',
+  );
+  for (const { name } of indexes) await client.query(`DROP INDEX CONCURRENTLY ${name}`);
+  const { rows } = await client.query(
+    'UPDATE _prisma_migrations SET rolled_back_at = now() WHERE finished_at IS NULL AND rolled_back_at IS NULL RETURNING migration_name AS name',
+  );
+  return rows.at(-1)?.name;
+}
+
+/** Where in its file a statement failed, when Postgres says so. */
+function lineOf(error: unknown, file: MigrationFile | undefined): string {
+  const position = Number((error as { position?: string }).position);
+  return file && position > 0 ? `line ${file.sql.slice(0, position).split('\n').length}: ` : '';
+}
+
+async function connect(url: string) {
+  const client = new Client(connection(url));
+  client.on('error', () => undefined);
+  await client.connect();
+  return { client, [Symbol.asyncDispose]: () => client.end().catch(() => undefined) };
+}

@@ -1,0 +1,44 @@
+import type { Logger } from '@keelson/logger';
+import { Pool } from 'pg';
+
+/**
+ * A pool that gives up early: a database that is away is noticed within seconds, not when TCP does.
+ * The URL's `schema` parameter, which Prisma knows, is the search path of its connections.
+ */
+export function createPool(url: string, { log, max = 10 }: { log: Logger; max?: number }): Pool {
+  const pool = new Pool({
+    ...connection(url),
+    max,
+    connectionTimeoutMillis: 2000,
+    statement_timeout: 3000,
+    query_timeout: 4000,
+    idle_in_transaction_session_timeout: 10_000,
+    keepAlive: true,
+  });
+  const lost = (error: Error) => log.warn({ reason: error.message }, 'lost a database connection');
+  pool.on('error', lost).on('connect', (client) => client.on('error', lost));
+  return pool;
+}
+
+/** Connection settings for `pg` from a URL in Prisma's form; `settings` are server settings for the session. */
+export function connection(url: string, settings: Record<string, string> = {}) {
+  const parsed = new URL(url);
+  const schema = parsed.searchParams.get('schema');
+  parsed.searchParams.delete('schema');
+  const all = { ...(schema ? { search_path: schema } : {}), ...settings };
+  return {
+    connectionString: parsed.href,
+    connectionTimeoutMillis: 2000,
+    options: Object.entries(all)
+      .map(([name, value]) => `-c ${name}=${value}`)
+      .join(' '),
+  };
+}
+
+export const schemaOf = (url: string) => new URL(url).searchParams.get('schema') ?? undefined;
+
+/** A database URL as people may see it: without its password. */
+export function describe(url: string) {
+  const { hostname, port, pathname, username } = new URL(url);
+  return `${hostname}:${port || 5432}${pathname} as ${decodeURIComponent(username)}`;
+}

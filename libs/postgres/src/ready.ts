@@ -1,0 +1,46 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Client } from 'pg';
+import { connection, describe } from './pool.ts';
+
+export type Say = (line: string) => void;
+
+/**
+ * Waits until the database answers a query, since an open port does not mean that it does. Says once a second where
+ * it waits, and for what.
+ * @throws Error with a sentence, after `seconds`
+ */
+export async function waitForPostgres(url: string, { seconds, say }: { seconds: number; say: Say }) {
+  const start = performance.now();
+  const elapsed = () => Math.round((performance.now() - start) / 1000);
+  for (let said = -1; ;) {
+    const reason = await ask(url);
+    if (!reason) return;
+    if (elapsed() >= seconds)
+      throw new Error(`Postgres at ${describe(url)} did not answer within ${seconds} s: ${reason}`);
+    if (elapsed() > said)
+      say(`waiting for Postgres at ${describe(url)}: ${reason} (${(said = elapsed())} s of ${seconds})`);
+    await delay(200);
+  }
+}
+
+/** Why the database does not answer a query; undefined where it does. */
+async function ask(url: string): Promise<string | undefined> {
+  const client = new Client(connection(url));
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    await client.query('SELECT 1');
+    return undefined;
+  } catch (error) {
+    return reasonOf(error);
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+/** An error's message; Node gives a refused connection to several addresses an empty one, and the reason beside it. */
+export function reasonOf(error: unknown): string {
+  const { message, code, errors } = error as { message?: string; code?: string; errors?: unknown[] };
+  if (message) return message;
+  return errors?.[0] ? reasonOf(errors[0]) : (code ?? String(error));
+}

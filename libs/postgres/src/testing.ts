@@ -1,0 +1,91 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { startPostgres } from '@keelson/embedded-postgres';
+import { Client } from 'pg';
+import { GenericContainer, Wait } from 'testcontainers';
+import { inject } from 'vitest';
+import type { TestProject } from 'vitest/node';
+import { migrate } from './migrate.ts';
+import { connection } from './pool.ts';
+import { provision } from './provision.ts';
+import { reasonOf, waitForPostgres } from './ready.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** Of a superuser. */
+    postgresUrl: string;
+    /** Of the service's role, in the template database. */
+    templateUrl: string;
+  }
+}
+
+const TEMPLATE = 'template_keelson';
+const quiet = () => undefined;
+
+/**
+ * Vitest's global setup for a project that needs Postgres: one server for its test files, and in it a template
+ * database that is provisioned and migrated as the service's own would be.
+ */
+export default async function setup(project: TestProject) {
+  const server = await startServer();
+  await waitForPostgres(server.url, { seconds: 60, say: quiet });
+  const root = project.config.root;
+  const role = basename(root).replaceAll('-', '_');
+  const schema = readSchema(root);
+  await execute(server.url, `CREATE DATABASE ${TEMPLATE}`);
+  const templateUrl = withParts(server.url, { username: role, password: 'test', pathname: TEMPLATE, schema });
+  await provision(withParts(server.url, { pathname: TEMPLATE }), [templateUrl], quiet);
+  if (existsSync(join(root, 'prisma'))) await migrate(templateUrl, join(root, 'prisma'), quiet);
+  project.provide('postgresUrl', server.url);
+  project.provide('templateUrl', templateUrl);
+  return server.stop;
+}
+
+/** A database of its own, a copy of the template: `url` is the service's, `adminUrl` a superuser's. */
+export async function createTestDatabase() {
+  const name = `test_${crypto.randomUUID().replaceAll('-', '')}`;
+  await execute(inject('postgresUrl'), `CREATE DATABASE ${name} TEMPLATE ${TEMPLATE}`);
+  return {
+    url: withParts(inject('templateUrl'), { pathname: name }),
+    adminUrl: withParts(inject('postgresUrl'), { pathname: name }),
+    drop: () => execute(inject('postgresUrl'), `DROP DATABASE ${name} WITH (FORCE)`),
+  };
+}
+
+/** Testcontainers where a Docker engine answers, the embedded Postgres elsewhere. */
+async function startServer(): Promise<{ url: string; stop: () => Promise<void> }> {
+  try {
+    const container = await new GenericContainer('postgres:18-trixie')
+      .withEnvironment({ POSTGRES_PASSWORD: 'test' })
+      .withCommand(['postgres', '-c', 'fsync=off', '-c', 'max_connections=200'])
+      .withTmpFs({ '/var/lib/postgresql': 'rw' })
+      .withExposedPorts(5432)
+      .withWaitStrategy(Wait.forListeningPorts())
+      .start();
+    const url = `postgresql://postgres:test@${container.getHost()}:${container.getMappedPort(5432)}/postgres`;
+    return { url, stop: async () => void (await container.stop()) };
+  } catch (error) {
+    process.stderr.write(`Postgres runs embedded, not in a container: ${reasonOf(error).split('\n')[0]}\n`);
+    return startPostgres();
+  }
+}
+
+function readSchema(root: string): string | undefined {
+  const file = join(root, 'service.json');
+  return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).schema : undefined;
+}
+
+function withParts(
+  url: string,
+  { schema, ...parts }: { username?: string; password?: string; pathname?: string; schema?: string | undefined },
+) {
+  const changed = Object.assign(new URL(url), parts);
+  if (schema) changed.searchParams.set('schema', schema);
+  return changed.href;
+}
+
+async function execute(url: string, sql: string) {
+  const client = new Client(connection(url));
+  await client.connect();
+  await client.query(sql).finally(() => client.end());
+}

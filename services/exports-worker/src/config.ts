@@ -1,0 +1,11 @@
+import { httpUrl, postgresUrl, processSettings, readConfig } from '@keelson/config';
+import { z } from 'zod';
+
+export const readExportsConfig = () =>
+  readConfig({
+    ...processSettings,
+    DATABASE_URL: postgresUrl,
+    ROSTER_API_URL: httpUrl,
+    MEDIA_DIR: z.string().default('/media'),
+    HEALTH_FILE: z.string().default('/tmp/health'),
+  });

@@ -1,0 +1,22 @@
+import { postgresUrl, processSettings, readConfig } from '@keelson/config';
+import { z } from 'zod';
+
+const SERVICE_URL = /^[A-Z0-9_]+_DATABASE_URL(_FILE)?$/;
+
+/** DATABASE_URL is a superuser's; every `<SERVICE>_DATABASE_URL` names a role and its schema to provide for. */
+export function readProvisionConfig() {
+  const names = Object.keys(process.env).filter((name) => SERVICE_URL.test(name));
+  const services = Object.fromEntries(names.map((name) => [name.replace(/_FILE$/, ''), postgresUrl]));
+  const { DATABASE_URL, DATABASE_WAIT_SECONDS, ...rest } = readConfig({
+    ...processSettings,
+    ...services,
+    DATABASE_URL: postgresUrl,
+    DATABASE_WAIT_SECONDS: z.coerce.number().positive().default(60),
+  });
+  const serviceUrls = Object.entries(rest).filter(([name]) => name in services);
+  return {
+    adminUrl: DATABASE_URL,
+    waitSeconds: DATABASE_WAIT_SECONDS,
+    serviceUrls: serviceUrls.map(([, url]) => url as string),
+  };
+}

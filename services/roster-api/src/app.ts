@@ -1,0 +1,24 @@
+import { createApi, type Service } from '@keelson/http';
+import type { Logger } from '@keelson/logger';
+import { isUnavailable, pendingMigrations } from '@keelson/postgres';
+import type { Pool } from 'pg';
+import type { Database } from './database.ts';
+import { exportOperations, exportProgress } from './exports.routes.ts';
+import { workerOperations } from './workers.routes.ts';
+
+/** @param migrations the names of those that this build needs in its database */
+export type AppOptions = { service: Service; log: Logger; pool: Pool; db: Database; migrations: string[] };
+
+export function createApp({ service, log, pool, db, migrations }: AppOptions) {
+  return createApi({
+    service,
+    log,
+    operations: [...workerOperations({ db }), ...exportOperations({ db })],
+    internal: exportProgress({ db }),
+    ready: async () => {
+      const pending = await pendingMigrations(pool, migrations);
+      return pending.length > 0 ? `the database lacks the migration ${pending[0]}` : undefined;
+    },
+    isUnavailable,
+  });
+}

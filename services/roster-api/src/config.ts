@@ -1,0 +1,14 @@
+import { join } from 'node:path';
+import { port, postgresUrl, processSettings, readConfig } from '@keelson/config';
+import { z } from 'zod';
+
+export const readRosterConfig = () =>
+  readConfig({
+    ...processSettings,
+    PORT: port.default(3000),
+    DATABASE_URL: postgresUrl,
+    PRISMA_DIR: z.string().default(join(import.meta.dirname, '../prisma')),
+    DRAIN_MS: z.coerce.number().int().min(0).default(1000),
+  });
+
+export const readSeedConfig = () => readConfig({ DATABASE_URL: postgresUrl });

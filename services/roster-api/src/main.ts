@@ -1,0 +1,23 @@
+import { serve } from '@keelson/http';
+import { createLogger } from '@keelson/logger';
+import { createPool, readMigrations, schemaOf } from '@keelson/postgres';
+import { createApp } from './app.ts';
+import { readRosterConfig } from './config.ts';
+import { createDatabase } from './database.ts';
+
+const config = readRosterConfig();
+const service = { service: 'roster-api', version: config.SERVICE_VERSION, commit: config.SERVICE_COMMIT };
+const log = createLogger({ service: service.service, level: config.LOG_LEVEL });
+const pool = createPool(config.DATABASE_URL, { log });
+const db = createDatabase(pool, schemaOf(config.DATABASE_URL));
+const migrations = readMigrations(config.PRISMA_DIR).map((file) => file.name);
+
+await serve(createApp({ service, log, pool, db, migrations }), {
+  port: config.PORT,
+  log,
+  drainMs: config.DRAIN_MS,
+  onClose: async () => {
+    await db.$disconnect();
+    await pool.end();
+  },
+});

@@ -1,0 +1,11 @@
+import { z } from 'zod';
+
+/** A line of text that Postgres can hold: no control characters (it refuses U+0000), no half of a surrogate pair. */
+export const line = (max: number) =>
+  z
+    .string()
+    .trim()
+    .min(1)
+    .max(max)
+    .regex(/^\P{Cc}*$/u, 'must not hold control characters')
+    .refine((text) => text.isWellFormed(), 'must be well-formed Unicode');

@@ -1,0 +1,64 @@
+import { existsSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { createNodesFromFiles, type CreateNodesV2, type TargetConfiguration } from '@nx/devkit';
+
+const TYPES: Record<string, string> = { services: 'type:service', libs: 'type:lib', tools: 'type:tool' };
+
+/** Infers a project's targets from what its folder holds, so that no project repeats them. */
+export const createNodesV2: CreateNodesV2 = [
+  '{services,libs,tools}/*/package.json',
+  (files, options, context) =>
+    createNodesFromFiles(
+      (file) => ({ projects: project(dirname(file), context.workspaceRoot) }),
+      files,
+      options,
+      context,
+    ),
+];
+
+function project(root: string, workspaceRoot: string) {
+  const has = (path: string) => existsSync(join(workspaceRoot, root, path));
+  const prisma = has('prisma/schema.prisma');
+  const generated = prisma ? ['generate'] : [];
+  const targets: Record<string, TargetConfiguration> = {
+    lint: {
+      command: 'eslint . && prettier --check --log-level warn .',
+      options: { cwd: root },
+      cache: true,
+      dependsOn: generated,
+      inputs: ['default', '{workspaceRoot}/package.json'],
+    },
+    typecheck: {
+      command: 'node node_modules/typescript-7/bin/tsc -p ' + root,
+      cache: true,
+      dependsOn: [...generated, '^generate'],
+      inputs: ['default', '^production'],
+    },
+  };
+  if (has('src') && root !== 'tools/e2e')
+    targets['test'] = {
+      command: 'vitest run --passWithNoTests',
+      options: { cwd: root },
+      cache: true,
+      dependsOn: generated,
+      inputs: ['default', '^production'],
+    };
+  if (prisma)
+    targets['generate'] = {
+      command: 'prisma generate --no-hints',
+      // Generating runs in WebAssembly. Any existing file as the engine's path keeps the CLI from downloading one.
+      options: { cwd: root, env: { PRISMA_SCHEMA_ENGINE_BINARY: process.execPath, PRISMA_HIDE_UPDATE_MESSAGE: '1' } },
+      cache: true,
+      inputs: ['{projectRoot}/prisma/schema.prisma', { externalDependencies: ['prisma'] }],
+      outputs: ['{projectRoot}/generated'],
+    };
+  if (has('service.json'))
+    targets['build'] = {
+      command: 'node tools/bundle/src/main.ts ' + root.replace('services/', ''),
+      cache: true,
+      dependsOn: generated,
+      inputs: ['production', '^production', '{workspaceRoot}/tools/bundle/src/**/*.ts'],
+      outputs: ['{projectRoot}/dist'],
+    };
+  return { [root]: { name: basename(root), targets, tags: [TYPES[root.split('/')[0] ?? ''] ?? 'type:tool'] } };
+}
