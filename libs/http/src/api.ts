@@ -1,12 +1,20 @@
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from '@keelson/logger';
-import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Response } from 'express';
+import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
-import { pinoHttp } from 'pino-http';
+import { z } from 'zod';
 import { openApiDocument } from './openapi.ts';
-import type { Operation } from './operation.ts';
+import { operation, type Operation } from './operation.ts';
 import { Problem, unavailable } from './problem.ts';
+
+declare module 'express-serve-static-core' {
+  interface Request {
+    /** Runs through the logs, jobs and calls that the request causes. */
+    id: string;
+    /** Every line carries the request's id. */
+    log: Logger;
+  }
+}
 
 export type Service = { service: string; version: string; commit: string };
 
@@ -29,17 +37,26 @@ const API_HEADERS = {
   strictTransportSecurity: false,
 };
 const QUIET = new Set(['/healthz', '/readyz']);
+/** As nginx has it: the client went away before it was answered. */
+const CLIENT_CLOSED = 499;
 
 /** The edge that every API has: request ids, a log line a request, health, its operations, problems. Never listens. */
 export function createApi({ service, log, operations, internal = [], ready, isUnavailable }: ApiOptions): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
+  app.enable('case sensitive routing');
   app.use(requestLog(log), helmet(API_HEADERS), closeWhileDraining);
   health(app, service, ready);
-  mount(app, [...operations, ...internal]);
-  const document = openApiDocument(service.service, service.version, operations);
-  app.get('/api/v1/openapi.json', (_req, res) => void res.json(document));
+  const description = operation({
+    method: 'get',
+    path: '/api/v1/openapi.json',
+    summary: 'Read this description',
+    answers: { 200: { description: 'OpenAPI 3.1', schema: z.looseObject({ openapi: z.string() }) } },
+    handle: ({ res }) => res.json(document),
+  });
+  const document = openApiDocument(service.service, service.version, [...operations, description]);
+  mount(app, [...operations, description, ...internal]);
   app.use((req) => {
     throw new Problem(404, `There is nothing at ${req.path}.`);
   });
@@ -47,25 +64,25 @@ export function createApi({ service, log, operations, internal = [], ready, isUn
   return app;
 }
 
+/** Gives each request its id and its logger, and logs it once, when it is over. What a query says is not logged. */
 function requestLog(log: Logger): RequestHandler {
-  return pinoHttp({
-    logger: log,
-    genReqId: (req: IncomingMessage, res: ServerResponse) => {
-      const given = req.headers['x-request-id'];
-      const id = typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
-      res.setHeader('X-Request-Id', id);
-      return id;
-    },
-    quietReqLogger: true,
-    quietResLogger: true,
-    customAttributeKeys: { reqId: 'requestId', responseTime: 'ms' },
-    serializers: { req: () => undefined, res: () => undefined },
-    customProps: (req, res) => ({ method: req.method, path: req.url, status: res.statusCode }),
-    customSuccessMessage: (req, res) => `${req.method} ${req.url} ${res.statusCode}`,
-    customErrorMessage: (req, res) => `${req.method} ${req.url} ${res.statusCode}`,
-    customLogLevel: (_req, res, error) => (error || res.statusCode >= 500 ? 'error' : 'info'),
-    autoLogging: { ignore: (req) => QUIET.has(req.url ?? '') },
-  });
+  return (req, res, next) => {
+    const start = performance.now();
+    const { method, url } = req;
+    const path = url.split('?')[0]!;
+    const given = req.headers['x-request-id'];
+    req.id = typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
+    req.log = log.child({ requestId: req.id });
+    res.set('X-Request-Id', req.id);
+    res.once('close', () => {
+      if (QUIET.has(path)) return;
+      const status = res.headersSent ? res.statusCode : CLIENT_CLOSED;
+      const aborted = res.writableFinished ? {} : { aborted: true };
+      const line = { method, path, status, ...aborted, ms: Math.round(performance.now() - start) };
+      req.log[status >= 500 ? 'error' : 'info'](line, `${method} ${path} ${status}`);
+    });
+    next();
+  };
 }
 
 /** `serve` sets `draining` on SIGTERM: from then on no client should keep its connection. */
@@ -77,26 +94,28 @@ const closeWhileDraining: RequestHandler = (req, res, next) => {
 function health(app: Express, service: Service, ready: ApiOptions['ready']) {
   app.get('/healthz', (_req, res) => void res.json({ status: 'ok', ...service }));
   app.get('/readyz', async (req, res) => {
-    const reason = app.locals['draining'] ? 'is shutting down' : await ready().catch((error: Error) => error.message);
-    if (reason) req.log.warn({ reason }, 'not ready');
-    res
-      .status(reason ? 503 : 200)
-      .json({ status: reason ? 'unavailable' : 'ready', ...(reason ? { reason } : {}), ...service });
+    const reason = app.locals['draining'] ? 'the service is shutting down' : await ready().catch(reasonOf);
+    if (!reason) return void res.json({ status: 'ready', ...service });
+    req.log.warn({ reason }, 'not ready');
+    res.status(503).json({ status: 'unavailable', reason, ...service });
   });
 }
 
+/** Never empty: Node gives a refused connection to several addresses no message, but a code. */
+const reasonOf = ({ message, code, name }: Error & { code?: string }) => message || code || name;
+
 function mount(app: Express, operations: Operation[]) {
-  const methods = new Map<string, Set<string>>();
+  const methods = new Map<string, string[]>();
   for (const { method, path, handlers } of operations) {
     const route = path.replaceAll(/\{(\w+)\}/g, ':$1');
     app[method](route, ...handlers);
-    const known = methods.get(route) ?? new Set();
-    methods.set(route, known.add(method.toUpperCase()).add(method === 'get' ? 'HEAD' : ''));
+    const names = method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()];
+    methods.set(route, [...(methods.get(route) ?? []), ...names]);
   }
-  for (const [route, known] of methods)
+  for (const [route, names] of methods)
     app.all(route, (req) => {
-      const allowed = [...known].filter(Boolean).join(', ');
-      throw new Problem(405, `${req.method} is not possible here: ${allowed} are.`, { headers: { Allow: allowed } });
+      const Allow = names.join(', ');
+      throw new Problem(405, `${req.method} is not possible here: ${Allow} are.`, { headers: { Allow } });
     });
 }
 
@@ -105,22 +124,19 @@ function sendProblem(isUnavailable: (error: unknown) => boolean): ErrorRequestHa
     const problem = toProblem(error, isUnavailable);
     if (problem.status >= 500) req.log.error({ err: error }, 'request failed');
     if (res.headersSent) return void res.destroy();
-    send(res, problem, String(req.id));
+    res.status(problem.status).set(problem.headers).type('application/problem+json');
+    res.send(JSON.stringify(problem.body(req.id)));
   };
 }
 
-function send(res: Response, problem: Problem, requestId: string) {
-  res.status(problem.status).set(problem.headers).type('application/problem+json');
-  res.send(JSON.stringify(problem.body(requestId)));
-}
-
-/** Express and its body parser mark what the client did wrong with a 4xx `status`; all else is ours. */
+/** Express and its body parser `expose` what the client did wrong, or throw a URIError for a path; all else is ours. */
 function toProblem(error: unknown, isUnavailable: (error: unknown) => boolean): Problem {
   if (error instanceof Problem) return error;
   if (isUnavailable(error)) return unavailable();
-  const { status, type } = error as { status?: unknown; type?: unknown };
-  if (typeof status !== 'number' || status < 400 || status > 499) return new Problem(500, 'Internal error');
+  if (error instanceof URIError) return new Problem(400, 'The path is not well percent-encoded.');
+  const { status, type, expose, message } = error as { status: number; type: string; expose: boolean; message: string };
+  if (expose !== true) return new Problem(500, 'Internal error');
   if (type === 'entity.parse.failed') return new Problem(400, 'The body is not valid JSON.');
   if (type === 'entity.too.large') return new Problem(413, 'The body is larger than 100 kB.');
-  return new Problem(status, error instanceof Error ? error.message : 'The request is not valid.');
+  return new Problem(status, `The body cannot be read: ${message}.`);
 }

@@ -1,43 +1,68 @@
-import { createDocument, type ZodOpenApiPathsObject, type ZodOpenApiResponsesObject } from 'zod-openapi';
 import { STATUS_CODES } from 'node:http';
-import type { Operation } from './operation.ts';
+import { createDocument, type ZodOpenApiPathsObject, type ZodOpenApiResponsesObject } from 'zod-openapi';
+import { z } from 'zod';
+import type { Answer, Operation } from './operation.ts';
 import { ProblemBody } from './problem.ts';
 
 /** What any operation may answer, through the proxy too. */
 const ALWAYS = [429, 500, 502, 503, 504];
+/** `If-None-Match: *` asks for nothing that is there, whether it has an ETag or not (RFC 9110, 13.1.2). */
+const NOT_CHANGED = { 304: { description: 'Not changed since If-None-Match' } };
 
 /** The OpenAPI 3.1 document of these operations. */
 export function openApiDocument(title: string, version: string, operations: Operation[]) {
   const paths: ZodOpenApiPathsObject = {};
-  for (const operation of operations)
-    paths[operation.path] = {
-      ...paths[operation.path],
-      [operation.method]: {
-        summary: operation.summary,
+  for (const operation of operations) {
+    const { method, path, summary, params, query, headers, body } = operation;
+    paths[path] = {
+      ...paths[path],
+      [method]: {
+        summary,
         requestParams: {
-          ...(operation.params ? { path: operation.params } : {}),
-          ...(operation.query ? { query: operation.query } : {}),
-          ...(operation.headers ? { header: operation.headers } : {}),
+          ...(params ? { path: params } : {}),
+          ...(query ? { query } : {}),
+          ...(headers ? { header: headers } : {}),
         },
-        ...(operation.body ? { requestBody: { content: { 'application/json': { schema: operation.body } } } } : {}),
-        responses: responses(operation),
+        ...(body ? { requestBody: requestBody(body) } : {}),
+        responses: { ...answers(operation), ...problems(operation) } as ZodOpenApiResponsesObject,
       },
     };
+  }
   return createDocument({ openapi: '3.1.1', info: { title, version }, paths });
 }
 
-function responses(operation: Operation) {
-  const result: Record<string, unknown> = {};
-  for (const [status, { description, schema, contentType = 'application/json', headers }] of Object.entries(
-    operation.answers,
-  ))
-    result[status] = { description, headers, ...(schema ? { content: { [contentType]: { schema } } } : {}) };
-  const implied = operation.body ? [400, 413, 415, 422] : [];
-  const parameters = operation.params || operation.query || operation.headers ? [400] : [];
-  for (const status of new Set([...(operation.problems ?? []), ...implied, ...parameters, ...ALWAYS]))
-    result[status] = {
-      description: STATUS_CODES[status],
-      content: { 'application/problem+json': { schema: ProblemBody } },
-    };
-  return result as ZodOpenApiResponsesObject;
+/** No body counts as {}: where that is valid, the body may be left out. */
+const requestBody = (schema: z.ZodType) => ({
+  required: !schema.safeParse({}).success,
+  content: { 'application/json': { schema } },
+});
+
+function answers({ method, answers }: Operation) {
+  const all: Record<string, Answer> = { ...(method === 'get' ? NOT_CHANGED : {}), ...answers };
+  return Object.fromEntries(
+    Object.entries(all).map(([status, { description, schema, contentType = 'application/json', headers }]) => [
+      status,
+      { description, headers, ...(schema ? { content: { [contentType]: { schema } } } : {}) },
+    ]),
+  );
 }
+
+function problems({ params, query, headers, body, problems = [] }: Operation) {
+  const ofParameters = params || query || headers ? [400] : [];
+  const ofBody = body ? [400, 413, 415, 422] : [];
+  const statuses = new Set([...problems, ...ofParameters, ...ofBody, ...ALWAYS]);
+  return Object.fromEntries([...statuses].map((status) => [status, PROBLEMS[status]]));
+}
+
+/** One for each status, which the document has once and refers to. */
+const PROBLEMS = Object.fromEntries(
+  Object.entries(STATUS_CODES).map(([status, title]) => [
+    Number(status),
+    {
+      id: title!.replaceAll(/\W/g, ''),
+      description: title!,
+      content: { 'application/problem+json': { schema: ProblemBody } },
+      ...(status === '503' ? { headers: z.object({ 'Retry-After': z.string().optional() }) } : {}),
+    },
+  ]),
+);

@@ -1,8 +1,16 @@
+import { isUtf8 } from 'node:buffer';
 import express, { type Request, type RequestHandler, type Response } from 'express';
 import { z } from 'zod';
 import { Problem, type Fault } from './problem.ts';
 
-const BODY_LIMIT = '100kb';
+const parseJson = express.json({
+  limit: '100kb',
+  strict: false,
+  // What is not UTF-8 would be stored as something else than was sent.
+  verify: (_req, _res, body, encoding) => {
+    if (encoding === 'utf-8' && !isUtf8(body)) throw Object.assign(new Error('it is not UTF-8'), { status: 400 });
+  },
+});
 
 type Schema = z.ZodType | undefined;
 type Output<T extends Schema> = T extends z.ZodType ? z.output<T> : undefined;
@@ -56,26 +64,24 @@ export function operation<
     if (faults.length > 0) throw new Problem(422, 'Some fields of the body are not valid.', { errors: faults });
     await handle({ params, query, headers, body, req, res } as Input<P, Q, H, B>);
   };
-  const handlers = spec.body ? [requireJson, express.json({ limit: BODY_LIMIT }), run] : [run];
+  const handlers = spec.body ? [requireJson, parseJson, run] : [run];
   return { ...described, handlers } as Operation;
 }
 
+/** The value as the schema has it. What is wrong goes to `faults`, once for each field. */
 function parse(schema: Schema, value: unknown, where: Fault['in'], faults: Fault[]) {
-  if (!schema) return undefined;
-  const parsed = schema.safeParse(value);
-  for (const issue of parsed.error?.issues ?? []) {
-    const names = issue.code === 'unrecognized_keys' ? issue.keys : [''];
-    for (const name of names)
-      faults.push({
-        in: where,
-        name: [...issue.path.map(String), name].filter(Boolean).join('.'),
-        detail: detail(issue),
-      });
-  }
-  return parsed.data;
+  const parsed = schema?.safeParse(value);
+  const found = new Map<string, string>();
+  for (const issue of parsed?.error?.issues ?? [])
+    for (const [name, detail] of told(issue)) if (!found.has(name)) found.set(name, detail);
+  for (const [name, detail] of found) faults.push({ in: where, name, detail });
+  return parsed?.data;
 }
 
-const detail = (issue: z.core.$ZodIssue) => (issue.code === 'unrecognized_keys' ? 'is not known here' : issue.message);
+function told(issue: z.core.$ZodIssue): [name: string, detail: string][] {
+  if (issue.code !== 'unrecognized_keys') return [[issue.path.join('.'), issue.message]];
+  return issue.keys.map((key) => [[...issue.path, key].join('.'), 'is not known here']);
+}
 
 const hasContent = (req: Request) =>
   req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0;

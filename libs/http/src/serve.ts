@@ -16,11 +16,38 @@ export type ServeOptions = {
 
 /** nginx keeps idle connections for 60 s: the server must outlast it, or it closes under a request on its way. */
 const KEEP_ALIVE_MS = 75_000;
-const CLOSE_MS = 10_000;
+/** How long requests under way may take to end, and then `onClose`. */
+const ANSWER_MS = 6000;
+const CLOSE_MS = 5000;
 
-/** Listens, and closes in order on SIGTERM or SIGINT: drain, stop accepting, answer what is under way, `onClose`, exit 0. */
+/**
+ * Listens, and closes in order on SIGTERM or SIGINT: drain, stop accepting, answer what is under way, `onClose`, exit 0.
+ * An error that nobody caught does the same, and exits 1.
+ */
 export async function serve(app: Express, { port, log, drainMs, onClose }: ServeOptions) {
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: 30_000 }, app);
+  // Closing a server closes its idle connections. Those with a request under way become idle later.
+  server.on('request', (_req, res) => {
+    res.once('close', () => {
+      if (!server.listening) server.closeIdleConnections();
+    });
+  });
+
+  closeWithGrace({ delay: drainMs + ANSWER_MS + CLOSE_MS, logger: log }, async ({ err, signal }) => {
+    if (err) log.fatal({ err }, 'closing because of an error');
+    else log.info({ signal }, 'closing');
+    app.locals['draining'] = true;
+    await delay(drainMs);
+    const late = setTimeout(() => {
+      log.warn(`cutting off requests that were not answered within ${ANSWER_MS / 1000} s`);
+      server.closeAllConnections();
+    }, ANSWER_MS);
+    await new Promise((resolve) => server.close(resolve));
+    clearTimeout(late);
+    await onClose();
+    log.info('closed');
+  });
+
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, resolve)).catch((error) => {
     log.fatal(
       error.code === 'EADDRINUSE' ? `port ${port} is taken: stop what listens there or set PORT` : error.message,
@@ -28,15 +55,5 @@ export async function serve(app: Express, { port, log, drainMs, onClose }: Serve
     process.exit(1);
   });
   log.info({ port: (server.address() as AddressInfo).port }, 'listening');
-
-  closeWithGrace({ delay: drainMs + CLOSE_MS, logger: false }, async ({ err, signal }) => {
-    if (err) log.fatal({ err }, 'closing because of an error');
-    else log.info({ signal }, 'closing');
-    app.locals['draining'] = true;
-    await delay(drainMs);
-    await new Promise((resolve) => server.close(resolve));
-    await onClose();
-    log.info('closed');
-  });
   return server;
 }

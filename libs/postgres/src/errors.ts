@@ -1,17 +1,9 @@
-/** Postgres error codes (manual, appendix A) that say: not now. A leading two characters stand for a class. */
-const UNAVAILABLE = new Set([
-  '57P01',
-  '57P02',
-  '57P03',
-  '57014',
-  '53300',
-  '55P03',
-  '40001',
-  '40P01',
-  '25P03',
-  '08',
-  '28',
-]);
+/**
+ * Error codes of Postgres (its manual, appendix A) that say: not now. Two characters stand for a class: connections,
+ * log-ins, resources, an operator who intervened. 55000 and 3D000 are a database that is closed or not there for a
+ * while, 25006 is a primary that became a standby, the others are transactions and locks that another one was ahead of.
+ */
+const POSTGRES = new Set(['08', '28', '53', '57', '25006', '25P03', '3D000', '40001', '40P01', '55000', '55P03']);
 const NETWORK = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -22,8 +14,9 @@ const NETWORK = new Set([
   'ENOTFOUND',
   'EAI_AGAIN',
 ]);
-/** Prisma: cannot reach, timed out, connection closed, no connection from the pool, conflicting transactions, transaction lost. */
-const PRISMA = new Set(['P1000', 'P1001', 'P1002', 'P1008', 'P1017', 'P2024', 'P2028', 'P2034', 'P2037']);
+/** What Prisma's adapter calls some of those; P2028: no connection for a transaction, or the transaction took too long. */
+const PRISMA = new Set(['DatabaseNotReachable', 'ConnectionClosed', 'SocketTimeout', 'P2028']);
+/** What `pg` says without a code. */
 const MESSAGES =
   /timeout exceeded when trying to connect|Connection terminated|Query read timeout|Client has encountered a connection error/;
 
@@ -38,26 +31,19 @@ function* chain(error: unknown): Generator<Record<string, unknown>> {
 }
 
 const codes = (error: Record<string, unknown>) =>
-  [error['code'], error['originalCode']].filter((code) => typeof code === 'string');
+  [error['code'], error['originalCode'], error['kind']].filter((code) => typeof code === 'string');
+
+const isPassing = (code: string) =>
+  POSTGRES.has(code) || (code.length === 5 && POSTGRES.has(code.slice(0, 2))) || NETWORK.has(code) || PRISMA.has(code);
 
 /** Whether the database could not be asked, or could not answer now: trying again later may work. */
 export function isUnavailable(error: unknown): boolean {
-  for (const at of chain(error)) {
-    if (MESSAGES.test(String(at['message'] ?? ''))) return true;
-    for (const code of codes(at))
-      if (
-        PRISMA.has(code) ||
-        NETWORK.has(code) ||
-        UNAVAILABLE.has(code) ||
-        (code.length === 5 && UNAVAILABLE.has(code.slice(0, 2)))
-      )
-        return true;
-  }
+  for (const at of chain(error)) if (codes(at).some(isPassing) || MESSAGES.test(String(at['message']))) return true;
   return false;
 }
 
 /** Whether a row like this one is there already (unique_violation). */
 export function isDuplicate(error: unknown): boolean {
-  for (const at of chain(error)) if (codes(at).some((code) => code === '23505' || code === 'P2002')) return true;
+  for (const at of chain(error)) if (codes(at).includes('23505')) return true;
   return false;
 }

@@ -4,8 +4,9 @@ import { enqueue } from '@keelson/queue';
 import { z } from 'zod';
 import type { Prisma } from '../generated/prisma/client.ts';
 import type { Database } from './database.ts';
-import { answerOnce, idempotencyHeaders, send } from './idempotency.ts';
+import { answerOnce, idempotencyHeaders, replayed, send } from './idempotency.ts';
 import { cursor, decodeCursor, encodeCursor, limit, page } from './paging.ts';
+import { report } from './text.ts';
 
 const PATH = '/api/v1/exports';
 
@@ -22,16 +23,17 @@ const Export = z
   })
   .meta({ id: 'Export' });
 const NewExport = z.strictObject({}).meta({ id: 'NewExport' });
+const count = z.int32().min(0);
 const Progress = z
   .discriminatedUnion('state', [
-    z.strictObject({ state: z.literal('running'), rowsDone: z.int().min(0) }),
-    z.strictObject({ state: z.literal('done'), rowsDone: z.int().min(0), bytes: z.int().min(0) }),
-    z.strictObject({ state: z.literal('failed'), reason: z.string().max(1000) }),
+    z.strictObject({ state: z.literal('running'), rowsDone: count }),
+    z.strictObject({ state: z.literal('done'), rowsDone: count, bytes: z.int().min(0) }),
+    z.strictObject({ state: z.literal('failed'), reason: report(1000) }),
   ])
   .meta({ id: 'Progress' });
 
 const params = z.object({ id: z.uuid() });
-const located = z.object({ Location: z.string() });
+const located = z.object({ Location: z.string(), ...replayed });
 
 type Row = Prisma.ExportGetPayload<object>;
 const toExport = (row: Row) => ({ ...row, bytes: row.bytes === null ? null : Number(row.bytes) });
@@ -50,7 +52,7 @@ export function exportOperations({ db }: { db: Database }) {
         const answer = await answerOnce(db, attempt, async (tx) => {
           const row = await tx.export.create({ data: {} });
           const run = (sql: string, ...values: unknown[]) => tx.$executeRawUnsafe(sql, ...values);
-          await enqueue(run, exportWorkers, { exportId: row.id }, { requestId: String(req.id) });
+          await enqueue(run, exportWorkers, { exportId: row.id }, { requestId: req.id });
           return { status: 202, headers: { Location: `${PATH}/${row.id}` }, body: toExport(row) };
         });
         send(res, answer);
@@ -93,13 +95,12 @@ export function exportOperations({ db }: { db: Database }) {
       answers: {
         200: { description: 'The file', schema: z.string(), contentType: 'text/csv' },
         206: { description: 'A part of the file', schema: z.string(), contentType: 'text/csv' },
-        304: { description: 'Not changed' },
       },
       problems: [404, 409, 416],
       handle: async ({ params, res }) => {
         const { id, state } = await find(db, params.id);
-        if (state !== 'done')
-          throw new Problem(409, `The export is ${state}: it has no file${state === 'failed' ? '' : ' yet'}.`);
+        if (state === 'failed') throw new Problem(409, 'The export failed: it has no file.');
+        if (state !== 'done') throw new Problem(409, `The export is ${state}: it has no file yet.`);
         // The proxy sends the file: this process never touches it.
         res.set({
           'X-Accel-Redirect': `/media/exports/${id}.csv`,

@@ -13,8 +13,15 @@ export const idempotencyHeaders = z.object({
     .meta({ description: 'A request repeated with its key gets the first answer again, for a day.' }),
 });
 
+/** Of the header that tells a repetition; for an operation's `answers`. */
+export const replayed = { 'Idempotency-Replayed': z.literal('true').optional() };
+
 export type StoredAnswer = { status: number; headers: Record<string, string>; body: object };
+type Stored = StoredAnswer & { fingerprint: string };
 type Attempt = { operation: string; key: string | undefined; body: unknown };
+
+/** No answer has this status: only the transaction that is about to find one sees it. */
+const UNDER_WAY = 0;
 
 /**
  * Runs `act` in a transaction, once for each key: a repetition gets the stored answer. A repetition that comes while
@@ -27,26 +34,30 @@ export async function answerOnce(
 ) {
   if (!key) return db.$transaction(act);
   const fingerprint = createHash('sha256').update(JSON.stringify(body)).digest('hex');
-  const id = { operation_key: { operation, key } };
+  await forgetOld(db);
   return db.$transaction(async (tx) => {
-    await tx.$executeRaw`DELETE FROM "IdempotentAnswer" WHERE "createdAt" < now() - interval '1 day'`;
-    const first = await tx.$executeRaw`
-      INSERT INTO "IdempotentAnswer" (operation, key, fingerprint, status, headers, body)
-      VALUES (${operation}, ${key}, ${fingerprint}, 0, '{}', '{}') ON CONFLICT DO NOTHING`;
-    if (first === 0) return replay(await tx.idempotentAnswer.findUniqueOrThrow({ where: id }), fingerprint);
+    // Touching a row that is there locks it, so that nobody forgets it before it is read.
+    const [stored] = await tx.$queryRaw<Stored[]>`
+      INSERT INTO "IdempotentAnswer" AS stored (operation, key, fingerprint, status, headers, body)
+      VALUES (${operation}, ${key}, ${fingerprint}, ${UNDER_WAY}, '{}', '{}')
+      ON CONFLICT (operation, key) DO UPDATE SET key = stored.key
+      RETURNING fingerprint, status, headers, body`;
+    if (stored!.status !== UNDER_WAY) return replay(stored!, fingerprint);
     const answer = await act(tx);
-    await tx.idempotentAnswer.update({ where: id, data: answer });
+    await tx.idempotentAnswer.update({ where: { operation_key: { operation, key } }, data: answer });
     return answer;
   });
 }
 
-function replay(
-  stored: { fingerprint: string; status: number; headers: unknown; body: unknown },
-  fingerprint: string,
-): StoredAnswer {
+/** A few at a time, and none that others are about to forget: no request pays for all that a busy day left. */
+const forgetOld = (db: Database) => db.$executeRaw`
+  DELETE FROM "IdempotentAnswer" WHERE (operation, key) IN (
+    SELECT operation, key FROM "IdempotentAnswer" WHERE "createdAt" < now() - interval '1 day'
+    ORDER BY "createdAt" LIMIT 100 FOR UPDATE SKIP LOCKED)`;
+
+function replay(stored: Stored, fingerprint: string): StoredAnswer {
   if (stored.fingerprint !== fingerprint) throw new Problem(422, 'This Idempotency-Key was used for another request.');
-  const headers = { ...(stored.headers as Record<string, string>), 'Idempotency-Replayed': 'true' };
-  return { status: stored.status, headers, body: stored.body as object };
+  return { ...stored, headers: { ...stored.headers, 'Idempotency-Replayed': 'true' } };
 }
 
 export const send = (res: Response, { status, headers, body }: StoredAnswer) =>

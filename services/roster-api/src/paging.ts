@@ -1,7 +1,8 @@
 import { Problem } from '@keelson/http';
 import { z } from 'zod';
 
-export const limit = z.coerce.number().int().min(1).max(200).default(50);
+const range = 'must be a whole number from 1 to 200';
+export const limit = z.coerce.number(range).int(range).min(1, range).max(200, range).default(50);
 export const cursor = z.string().max(2000).optional().meta({ description: 'The nextCursor of the page before' });
 
 export const page = <T extends z.ZodType>(item: T) =>

@@ -9,3 +9,10 @@ export const line = (max: number) =>
     .max(max)
     .regex(/^\P{Cc}*$/u, 'must not hold control characters')
     .refine((text) => text.isWellFormed(), 'must be well-formed Unicode');
+
+/** What another program says, as far as Postgres can hold it: without U+0000. */
+export const report = (max: number) =>
+  z
+    .string()
+    .max(max)
+    .overwrite((text) => text.replaceAll('\0', ''));

@@ -3,7 +3,7 @@ import { isDuplicate } from '@keelson/postgres';
 import { z } from 'zod';
 import type { Prisma } from '../generated/prisma/client.ts';
 import type { Database } from './database.ts';
-import { answerOnce, idempotencyHeaders, send } from './idempotency.ts';
+import { answerOnce, idempotencyHeaders, replayed, send } from './idempotency.ts';
 import { cursor, decodeCursor, encodeCursor, limit, page } from './paging.ts';
 import { line } from './text.ts';
 
@@ -33,6 +33,9 @@ const Worker = z
   .meta({ id: 'Worker' });
 
 const params = z.object({ id: z.uuid() });
+const ifNoneMatch = z.object({
+  'if-none-match': z.string().optional().meta({ description: 'Answer 304 if the worker still has this ETag' }),
+});
 const ifMatch = z.object({
   'if-match': z.string().optional().meta({ description: 'Act only on the version with this ETag' }),
 });
@@ -44,6 +47,7 @@ const query = z.strictObject({
   sort: z.enum(SORTS).default('id').meta({ description: 'A leading - means descending' }),
 });
 const tagged = z.object({ ETag: z.string() });
+const created = z.object({ ETag: z.string(), Location: z.string(), ...replayed });
 
 type Row = Prisma.WorkerGetPayload<object>;
 const etag = (row: Row) => `"${row.version}"`;
@@ -89,7 +93,7 @@ export function workerOperations({ db }: { db: Database }) {
       summary: 'Add a worker',
       headers: idempotencyHeaders,
       body: NewWorker,
-      answers: { 201: { description: 'The worker', schema: Worker, headers: tagged.extend({ Location: z.string() }) } },
+      answers: { 201: { description: 'The worker', schema: Worker, headers: created } },
       problems: [409],
       handle: async ({ headers, body, res }) => {
         const attempt = { operation: `POST ${PATH}`, key: headers['idempotency-key'], body };
@@ -106,14 +110,13 @@ export function workerOperations({ db }: { db: Database }) {
       path: `${PATH}/{id}`,
       summary: 'Read a worker',
       params,
-      answers: {
-        200: { description: 'The worker', schema: Worker, headers: tagged },
-        304: { description: 'Not changed since If-None-Match' },
-      },
+      headers: ifNoneMatch,
+      answers: { 200: { description: 'The worker', schema: Worker, headers: tagged } },
       problems: [404],
       handle: async ({ params, res }) => {
         const row = await db.worker.findUnique({ where: params });
         if (!row) throw notFound('worker');
+        // Express compares the ETag with If-None-Match.
         res.set('ETag', etag(row)).json(toWorker(row));
       },
     }),
@@ -128,9 +131,8 @@ export function workerOperations({ db }: { db: Database }) {
       answers: { 200: { description: 'The worker as it is now', schema: Worker, headers: tagged } },
       problems: [404, 409, 412],
       handle: async ({ params, headers, body, res }) => {
-        const where = await matching(db, params.id, headers['if-match']);
         const [row] = await db.worker
-          .updateManyAndReturn({ where, data: { ...toRow(body), version: { increment: 1 } } })
+          .updateManyAndReturn({ where: matching(params.id, headers['if-match']), data: { ...toRow(body), version: { increment: 1 } } })
           .catch(refuseDuplicate);
         if (!row) throw await missing(db, params.id);
         res.set('ETag', etag(row)).json(toWorker(row));
@@ -146,7 +148,7 @@ export function workerOperations({ db }: { db: Database }) {
       answers: { 204: { description: 'The worker is gone' } },
       problems: [404, 412],
       handle: async ({ params, headers, res }) => {
-        const { count } = await db.worker.deleteMany({ where: await matching(db, params.id, headers['if-match']) });
+        const { count } = await db.worker.deleteMany({ where: matching(params.id, headers['if-match']) });
         if (count === 0) throw await missing(db, params.id);
         res.status(204).end();
       },
@@ -169,19 +171,20 @@ function after(
   const beyond = direction === 'asc' ? 'gt' : 'lt';
   if (field === 'id') return { id: { [beyond]: id } };
   const at = field === 'hiredOn' ? new Date(position) : position;
-  return { OR: [{ [field]: { [beyond]: at } }, { [field]: at, id: { [beyond]: id } }] };
+  // The first condition follows from the others, but only from it does Postgres see where in its index to begin.
+  return {
+    AND: [{ [field]: { [`${beyond}e`]: at } }, { OR: [{ [field]: { [beyond]: at } }, { id: { [beyond]: id } }] }],
+  };
 }
 
-/** The worker, in one of the versions that If-Match allows (RFC 9110, 13.1.1). */
-async function matching(db: Database, id: string, header: string | undefined): Promise<Prisma.WorkerWhereInput> {
+/** The worker, in one of the versions that If-Match allows (RFC 9110, 13.1.1): weak tags match nothing there. */
+function matching(id: string, header: string | undefined): Prisma.WorkerWhereInput {
   if (header === undefined || header.trim() === '*') return { id };
-  const row = await db.worker.findUnique({ where: { id } });
-  if (!row) throw notFound('worker');
-  if (!header.split(',').some((tag) => tag.trim() === etag(row))) throw changed();
-  return { id, version: row.version };
+  const tags = header.split(',').map((tag) => /^\s*"([1-9]\d{0,8})"\s*$/.exec(tag)?.[1]);
+  return { id, version: { in: tags.filter((version) => version !== undefined).map(Number) } };
 }
 
-/** Why a write found no row: the worker is gone, or was changed between the check of its version and the write. */
+/** Why a write found no row: there is no such worker, or not in that version. */
 async function missing(db: Database, id: string) {
   return (await db.worker.findUnique({ where: { id } })) ? changed() : notFound('worker');
 }

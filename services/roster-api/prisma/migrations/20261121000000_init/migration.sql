@@ -36,7 +36,7 @@ CREATE TABLE "IdempotentAnswer" (
     "fingerprint" TEXT NOT NULL,
     "status" INTEGER NOT NULL,
     "headers" JSONB NOT NULL,
-    "body" JSONB NOT NULL,
+    "body" JSON NOT NULL,
     "createdAt" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
 
     CONSTRAINT "IdempotentAnswer_pkey" PRIMARY KEY ("operation", "key")
