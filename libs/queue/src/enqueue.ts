@@ -1,11 +1,15 @@
 import type { JobContract } from './contract.ts';
 
-/** Runs one statement inside the caller's transaction, such as Prisma's `$executeRawUnsafe` or `query` of a `pg` client. */
+/**
+ * Runs one statement inside the caller's transaction: Prisma's `$executeRawUnsafe`, or for a `pg` client
+ * `(sql, ...values) => client.query(sql, values)`.
+ */
 export type Run = (sql: string, ...values: unknown[]) => Promise<unknown>;
 
 /**
  * Adds a job in the caller's own transaction: it exists when that commits, and never did when it rolls back.
  * @param requestId the request that causes the job; its log lines and calls carry it
+ * @throws ZodError before anything is written, for data that is not what the contract says
  */
 export async function enqueue<T>(run: Run, job: JobContract<T>, data: T, { requestId }: { requestId: string }) {
   const payload = JSON.stringify({ data: job.payload.parse(data), requestId });

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
-import type { createClient } from '@keelson/http-client';
+import { CallError, type createClient } from '@keelson/http-client';
 import { exportWorkers } from '@keelson/jobs';
 import { handle, type JobContext } from '@keelson/queue';
 import { z } from 'zod';
 import { csvLine } from './csv.ts';
-import { writeWhole } from './whole-file.ts';
+import { removePartial, writeWhole } from './whole-file.ts';
 
 const PAGE = 200;
 const REPORT_EVERY_MS = 1000;
@@ -23,26 +23,25 @@ type Deps = { roster: ReturnType<typeof createClient>; mediaDir: string };
 
 /** Writes `exports/<id>.csv`: pages of the roster, in the order of their ids, held one at a time. */
 export function exportWorkersHandler({ roster, mediaDir }: Deps) {
-  const report = async (
-    exportId: string,
-    progress: object,
-    { requestId, signal }: { requestId: string; signal?: AbortSignal },
-  ) =>
-    Export.parse(
-      await roster(`/internal/v1/exports/${exportId}`, {
-        method: 'PATCH',
-        body: progress,
-        requestId,
-        ...(signal ? { signal } : {}),
-      }),
-    );
+  const fileOf = (exportId: string) => join(mediaDir, 'exports', `${exportId}.csv`);
+
+  /** @returns the state that the export is in now, `gone` where there is no such export any more */
+  async function report(exportId: string, progress: object, { requestId, signal }: JobContext) {
+    const path = `/internal/v1/exports/${exportId}`;
+    try {
+      return Export.parse(await roster(path, { method: 'PATCH', body: progress, requestId, signal })).state;
+    } catch (error) {
+      if (error instanceof CallError && error.status === 404) return 'gone';
+      throw error;
+    }
+  }
 
   return handle({
     job: exportWorkers,
 
     async run({ exportId }, context) {
-      const { state } = await report(exportId, { state: 'running', rowsDone: 0 }, context);
-      if (state !== 'running') return context.log.info({ state }, 'the export has ended already');
+      const state = await report(exportId, { state: 'running', rowsDone: 0 }, context);
+      if (state !== 'running') return context.log.warn({ exportId, state }, 'nothing to do: the export has ended');
       let rowsDone = 0;
       let reportedAt = Date.now();
       async function* lines() {
@@ -55,12 +54,13 @@ export function exportWorkersHandler({ roster, mediaDir }: Deps) {
           await report(exportId, { state: 'running', rowsDone }, context);
         }
       }
-      const bytes = await writeWhole(join(mediaDir, 'exports', `${exportId}.csv`), lines());
+      const bytes = await writeWhole(fileOf(exportId), lines());
       await report(exportId, { state: 'done', rowsDone, bytes }, context);
     },
 
     async onGivenUp({ exportId }, reason, context) {
       await report(exportId, { state: 'failed', reason: reason.slice(0, 1000) }, context);
+      await removePartial(fileOf(exportId)).catch(() => undefined);
     },
   });
 }
