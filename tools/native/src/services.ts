@@ -1,0 +1,30 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+
+const serviceFile = z.object({
+  kind: z.enum(['api', 'worker', 'job']),
+  routes: z.array(z.string().startsWith('/')).default([]),
+  schema: z.string().optional(),
+});
+
+export type Service = z.infer<typeof serviceFile> & { name: string; folder: string; version: string };
+
+/** Every folder in services/ that says in its service.json what it is. */
+export function findServices(root: string): Service[] {
+  const folders = readdirSync(join(root, 'services')).map((name) => ({ name, folder: join(root, 'services', name) }));
+  return folders.filter(({ folder }) => existsSync(join(folder, 'service.json'))).map(describe);
+}
+
+function describe({ name, folder }: { name: string; folder: string }): Service {
+  const read = (file: string) => JSON.parse(readFileSync(join(folder, file), 'utf8'));
+  try {
+    return { ...serviceFile.parse(read('service.json')), name, folder, version: read('package.json').version };
+  } catch (error) {
+    const reason = error instanceof z.ZodError ? z.prettifyError(error) : (error as Error).message;
+    throw new Error(`services/${name}/service.json cannot be used: ${reason}`);
+  }
+}
+
+/** How environment variables name a service: `ROSTER_API` of `ROSTER_API_URL`. */
+export const variableName = (name: string) => name.toUpperCase().replaceAll('-', '_');
