@@ -1,0 +1,4 @@
+import { afterAll } from 'vitest';
+import { removeAll } from './made.ts';
+
+afterAll(removeAll);

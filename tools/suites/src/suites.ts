@@ -1,0 +1,86 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { nativeEndToEnd } from './native.ts';
+import { run, type Command } from './process.ts';
+import type { Outcome } from './report.ts';
+
+export type Context = {
+  root: string;
+  env: Record<string, string | undefined>;
+  say: (line: string) => void;
+  signal: AbortSignal;
+};
+
+export type Suite = {
+  title: string;
+  about: string;
+  run: (context: Context) => Promise<Outcome>;
+};
+
+/** In the order in which they run: the quick ones first. */
+export const suites: Record<string, Suite> = {
+  lint: {
+    title: 'lint',
+    about: 'ESLint and Prettier',
+    run: (context) => succeeds(nx('lint', context), context),
+  },
+  types: {
+    title: 'types',
+    about: 'the TypeScript compiler, strict',
+    run: (context) => succeeds(nx('typecheck', context), context),
+  },
+  unit: {
+    title: 'unit and integration',
+    about: 'the tests beside the code, on a real Postgres',
+    run: (context) => succeeds(nx('test', context), context),
+  },
+  native: {
+    title: 'native end-to-end',
+    about: 'the end-to-end suite on a stack without Docker',
+    run: (context) =>
+      nativeEndToEnd({
+        ...context,
+        stack: node(context, 'tools/native/src/main.ts'),
+        suite: vitest('tools/e2e', context),
+      }),
+  },
+  containers: {
+    title: 'containers',
+    about: 'the Compose stack, where a Docker engine answers',
+    run: async (context) => {
+      const reason = withoutEngine(context);
+      return reason ? { state: 'skipped', reason } : succeeds(vitest('tools/e2e/compose', context), context);
+    },
+  },
+};
+
+const node = ({ root, env }: Context, file: string, ...args: string[]): Command => ({
+  command: process.execPath,
+  args: [join(root, file), ...args],
+  cwd: root,
+  env,
+});
+
+const nx = (target: string, context: Context) =>
+  node(context, 'node_modules/nx/dist/bin/nx.js', 'run-many', '-t', target, '--outputStyle=static');
+
+const vitest = (folder: string, context: Context) =>
+  node(context, 'node_modules/vitest/vitest.mjs', 'run', '--root', folder);
+
+async function succeeds(command: Command, { signal }: Context): Promise<Outcome> {
+  const code = await run(command, signal);
+  return code === 0 ? { state: 'passed' } : { state: 'failed', reason: `ended with ${code}: see above` };
+}
+
+/** Why the container suite cannot run; undefined where it can. */
+function withoutEngine({ root, env }: Context): string | undefined {
+  for (const args of [['info'], ['compose', 'version']]) {
+    const { error, status, stderr } = spawnSync('docker', args, { cwd: root, env, encoding: 'utf8', timeout: 30_000 });
+    if (error && 'code' in error && error.code === 'ENOENT')
+      return 'no Docker engine answers: there is no docker on the PATH';
+    if (error) return `no Docker engine answers: ${error.message}`;
+    if (status !== 0)
+      return `no Docker engine answers: ${stderr.trim().split('\n').at(-1) || `docker ${args.join(' ')} failed`}`;
+  }
+  return undefined;
+}
