@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createNodesFromFiles, type CreateNodesV2, type TargetConfiguration } from '@nx/devkit';
 
 const TYPES: Record<string, string> = { services: 'type:service', libs: 'type:lib', tools: 'type:tool' };
@@ -22,7 +22,7 @@ function project(root: string, workspaceRoot: string) {
   const generated = prisma ? ['generate'] : [];
   const targets: Record<string, TargetConfiguration> = {
     lint: {
-      command: 'eslint . && prettier --check --log-level warn .',
+      command: 'eslint . && prettier --check --log-level warn --ignore-path ../../.prettierignore .',
       options: { cwd: root },
       cache: true,
       dependsOn: generated,
@@ -60,5 +60,5 @@ function project(root: string, workspaceRoot: string) {
       inputs: ['production', '^production', '{workspaceRoot}/tools/bundle/src/**/*.ts'],
       outputs: ['{projectRoot}/dist'],
     };
-  return { [root]: { name: basename(root), targets, tags: [TYPES[root.split('/')[0] ?? ''] ?? 'type:tool'] } };
+  return { [root]: { targets, tags: [TYPES[root.split('/')[0] ?? ''] ?? 'type:tool'] } };
 }

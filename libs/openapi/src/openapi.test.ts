@@ -1,4 +1,4 @@
-import { comparer, faultsOf, type Answer, type OpenApi } from '@keelson/openapi';
+import { comparer, faultsOf, type Answer, type OpenApi } from './openapi.ts';
 import { describe, expect, test } from 'vitest';
 
 const document = (): OpenApi =>
