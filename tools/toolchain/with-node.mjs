@@ -89,7 +89,9 @@ async function npm(node, args, what, mend) {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   signLock(child.pid);
+  const hurry = setInterval(() => received && child?.kill('SIGKILL'), 1000); // it would first undo all it has done
   const { code, errors } = await ended;
+  clearInterval(hurry);
   if (received) leave(received);
   if (code !== 0) {
     const what = errors.split('\n').filter((line) => line && !/^npm error( {2,}|$)/.test(line));

@@ -30,7 +30,7 @@ export default async function setup(project: TestProject) {
   const server = await startServer();
   await waitForPostgres(server.url, { seconds: 60, say: quiet });
   const root = project.config.root;
-  const role = basename(root).replaceAll('-', '_');
+  const role = `test_${basename(root).replaceAll('-', '_')}`;
   const schema = readSchema(root);
   await execute(server.url, `CREATE DATABASE ${TEMPLATE}`);
   const templateUrl = withParts(server.url, { username: role, password: 'test', pathname: TEMPLATE, schema });

@@ -41,7 +41,7 @@ function lockPackage(version: string) {
 const npmCalls = () => readFileSync(join(root, 'npm-was-called'), 'utf8');
 
 function withNode(...args: string[]) {
-  const { npm_lifecycle_event: _, ...env } = { ...process.env, npm_execpath: join(root, 'npm-cli.js') };
+  const env = { ...process.env, npm_execpath: join(root, 'npm-cli.js'), npm_lifecycle_event: undefined };
   const child = spawn(process.execPath, [script, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const said = { out: '', err: '' };
   child.stdout.setEncoding('utf8').on('data', (chunk) => (said.out += chunk));
