@@ -126,7 +126,7 @@ describe('the log', () => {
     asking.write('{"name":');
     await once(server, 'request');
     asking.destroy();
-    await expect.poll(() => lines).toEqual([expect.objectContaining({ level: 'info', status: 499, aborted: true })]);
+    await expect.poll(() => lines).toEqual([expect.objectContaining({ level: 'info', path: '/ships', aborted: true })]);
   });
 });
 

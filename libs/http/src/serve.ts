@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -7,6 +8,8 @@ import type { Express } from 'express';
 
 export type ServeOptions = {
   port: number;
+  /** The address to listen on; all of the machine's where none is given. */
+  host?: string | undefined;
   log: Logger;
   /** How long a signalled process still accepts requests, so that proxies can turn away from it first. */
   drainMs: number;
@@ -24,7 +27,7 @@ const CLOSE_MS = 5000;
  * Listens, and closes in order on SIGTERM or SIGINT: drain, stop accepting, answer what is under way, `onClose`, exit 0.
  * An error that nobody caught does the same, and exits 1.
  */
-export async function serve(app: Express, { port, log, drainMs, onClose }: ServeOptions) {
+export async function serve(app: Express, { port, host, log, drainMs, onClose }: ServeOptions) {
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: 30_000 }, app);
   // Closing a server closes its idle connections. Those with a request under way become idle later.
   server.on('request', (_req, res) => {
@@ -48,10 +51,9 @@ export async function serve(app: Express, { port, log, drainMs, onClose }: Serve
     log.info('closed');
   });
 
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, resolve)).catch((error) => {
-    log.fatal(
-      error.code === 'EADDRINUSE' ? `port ${port} is taken: stop what listens there or set PORT` : error.message,
-    );
+  await once(server.listen(port, host), 'listening').catch((error) => {
+    const taken = `port ${port} is taken: stop what listens there or set PORT`;
+    log.fatal(error.code === 'EADDRINUSE' ? taken : error.message);
     process.exit(1);
   });
   log.info({ port: (server.address() as AddressInfo).port }, 'listening');

@@ -18,6 +18,6 @@ export function createLogger(
       formatters: { level: (label) => ({ level: label }) },
       redact: ['*.password', '*.authorization', 'headers.cookie'],
     },
-    destination ?? pino.destination(1),
+    destination ?? pino.destination({ dest: 1, sync: true }),
   );
 }

@@ -20,14 +20,45 @@ const post = (sent: Sent) => call('POST', PATH, sent);
 const raw = (body: string | Buffer, headers = {}) => post({ body, headers: { ...JSON_TYPE, ...headers } });
 
 describe('a field', () => {
-  const text = [null, '', '   ', 7, true, [], {}, 'x'.repeat(201), 'a\u0000b', 'a\nb', 'a\u001bb', '\ud800', 'a\udc00b'];
-  const days = ['yesterday', '2020-1-1', '20200101', ' 2020-01-01', '2020-01-01T00:00:00Z', '2020-01-01\u0000', '١٩٩٩-٠١-٠١'];
+  const text = [
+    null,
+    '',
+    '   ',
+    7,
+    true,
+    [],
+    {},
+    'x'.repeat(201),
+    'a\u0000b',
+    'a\nb',
+    'a\u001bb',
+    '\ud800',
+    'a\udc00b',
+  ];
+  const days = [
+    'yesterday',
+    '2020-1-1',
+    '20200101',
+    ' 2020-01-01',
+    '2020-01-01T00:00:00Z',
+    '2020-01-01\u0000',
+    '١٩٩٩-٠١-٠١',
+  ];
   const neverWere = ['2024-02-30', '2023-02-29', '2100-02-29', '2024-13-01', '2024-00-10', '2024-01-00', '2024-06-31'];
   const years = ['0000-01-01', '-001-01-01', '1899-12-31', '10000-01-01', '+010000-01-01'];
   const bad: Record<keyof typeof ada, unknown[]> = {
     name: text,
     role: [...text, 'x'.repeat(101)],
-    email: [...text, 'nobody', '@example.com', 'a@', 'a b@example.com', 'a@b@c.de', ' a@b.cd', `${'a'.repeat(243)}@example.com`],
+    email: [
+      ...text,
+      'nobody',
+      '@example.com',
+      'a@',
+      'a b@example.com',
+      'a@b@c.de',
+      ' a@b.cd',
+      `${'a'.repeat(243)}@example.com`,
+    ],
     hiredOn: [null, '', 7, 20_200_101, 9.3e18, [], {}, ...days, ...neverWere, ...years],
   };
   const cases = Object.entries(bad).flatMap(([field, values]) => values.map((value) => [field, value] as const));
@@ -91,13 +122,21 @@ describe('a body', () => {
     }
   });
 
-  test.for(['{', '{"name":', "{'name':1}", '{"name":"a",}', 'nonsense', '{}{}', '\u0000', '\ufeff\ufeff{}', '{"name":"\\u12"}', '   '])(
-    'may not be broken JSON: %j',
-    async (body) => {
-      const answer = await raw(body);
-      expect([answer.status, answer.body.detail]).toEqual([400, 'The body is not valid JSON.']);
-    },
-  );
+  test.for([
+    '{',
+    '{"name":',
+    "{'name':1}",
+    '{"name":"a",}',
+    'nonsense',
+    '{}{}',
+    '\u0000',
+    '\ufeff\ufeff{}',
+    '{"name":"\\u12"}',
+    '   ',
+  ])('may not be broken JSON: %j', async (body) => {
+    const answer = await raw(body);
+    expect([answer.status, answer.body.detail]).toEqual([400, 'The body is not valid JSON.']);
+  });
 
   test('has to be UTF-8', async () => {
     const [head, tail] = JSON.stringify({ ...ada, name: 'a|b' }).split('|');
@@ -155,7 +194,19 @@ describe('a body', () => {
 });
 
 describe('an address', () => {
-  const odd = ['abc', '1', '-1', '9223372036854775808', '1'.repeat(400), '%20', '%00', 'a%00b', 'null', `${NOBODY}x`, `%7B${NOBODY}%7D`];
+  const odd = [
+    'abc',
+    '1',
+    '-1',
+    '9223372036854775808',
+    '1'.repeat(400),
+    '%20',
+    '%00',
+    'a%00b',
+    'null',
+    `${NOBODY}x`,
+    `%7B${NOBODY}%7D`,
+  ];
   test.for(odd)('may not end in %s', async (id) => {
     for (const method of ['GET', 'HEAD', 'PATCH', 'DELETE']) {
       const answer = await call(method, `${PATH}/${id}`, method === 'PATCH' ? { json: { role: 'cook' } } : {});
@@ -212,7 +263,17 @@ describe('a query', () => {
     },
   );
 
-  const forged = ['null', '1', '{}', '[]', '["id"]', '["id",1,1]', '["id","x","y"]', '["name",null,null]', '['.repeat(900)];
+  const forged = [
+    'null',
+    '1',
+    '{}',
+    '[]',
+    '["id"]',
+    '["id",1,1]',
+    '["id","x","y"]',
+    '["name",null,null]',
+    '['.repeat(900),
+  ];
   const positions = [
     `["id","${NOBODY}","x"]`,
     `["hiredOn","2024-02-30","${NOBODY}"]`,

@@ -45,7 +45,8 @@ async function checkedCall(server: Server) {
   return async (method: string, path: string, sent?: Sent): Promise<Answer> => {
     const answer = await send(server, method, path, sent);
     const faults = HEALTH.test(path) ? [] : INTERNAL.test(path) ? problem(answer) : differences(answer);
-    if (faults.length > 0) throw new Error(`${method} ${path} → ${answer.status}: ${faults.join('\n')}\n${answer.text}`);
+    if (faults.length > 0)
+      throw new Error(`${method} ${path} → ${answer.status}: ${faults.join('\n')}\n${answer.text}`);
     const body = answer.headers['content-type']?.includes('json') && answer.text ? JSON.parse(answer.text) : undefined;
     return { ...answer, body };
   };

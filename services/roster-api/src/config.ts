@@ -6,6 +6,7 @@ export const readRosterConfig = () =>
   readConfig({
     ...processSettings,
     PORT: port.default(3000),
+    HOST: z.string().optional(),
     DATABASE_URL: postgresUrl,
     PRISMA_DIR: z.string().default(join(import.meta.dirname, '../prisma')),
     DRAIN_MS: z.coerce.number().int().min(0).default(1000),

@@ -56,7 +56,10 @@ const forgetOld = (db: Database) => db.$executeRaw`
     ORDER BY "createdAt" LIMIT 100 FOR UPDATE SKIP LOCKED)`;
 
 function replay(stored: Stored, fingerprint: string): StoredAnswer {
-  if (stored.fingerprint !== fingerprint) throw new Problem(422, 'This Idempotency-Key was used for another request.');
+  if (stored.fingerprint !== fingerprint)
+    throw new Problem(422, 'This Idempotency-Key was used for another request.', {
+      errors: [{ in: 'header', name: 'idempotency-key', detail: 'was used with another body' }],
+    });
   return { ...stored, headers: { ...stored.headers, 'Idempotency-Replayed': 'true' } };
 }
 

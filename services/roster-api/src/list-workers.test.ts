@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { connection } from '@keelson/postgres';
 import { createTestDatabase } from '@keelson/postgres/testing';
+import { Client } from 'pg';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { complaints, startApi } from './checked-api.ts';
 
@@ -37,6 +39,12 @@ async function* pages(query: string) {
   }
 }
 
+async function all(query: string) {
+  const seen: Worker[] = [];
+  for await (const items of pages(query)) seen.push(...items);
+  return seen;
+}
+
 const names = async (query: string) => (await page(query)).items.map(({ name }) => name).sort();
 
 test('without workers is empty', async () => {
@@ -46,7 +54,11 @@ test('without workers is empty', async () => {
 describe('the length of a page', () => {
   test('is 50 unless asked otherwise, and at most 200', async () => {
     await add(Array(201).fill({}));
-    for (const [query, length] of [['', 50], ['limit=1', 1], ['limit=200', 200]] as const) {
+    for (const [query, length] of [
+      ['', 50],
+      ['limit=1', 1],
+      ['limit=200', 200],
+    ] as const) {
       const { items, nextCursor } = await page(query);
       expect([query, items.length, typeof nextCursor]).toEqual([query, length, 'string']);
     }
@@ -77,7 +89,7 @@ describe('page after page', () => {
   test.for(orders)('by %s shows everybody once and in order', async ([sort, key, direction]) => {
     const everybody = await add(crew(20));
     for (const limit of [1, 3, 19, 20]) {
-      const seen = (await Array.fromAsync(pages(`sort=${sort}&limit=${limit}`))).flat();
+      const seen = await all(`sort=${sort}&limit=${limit}`);
       expect(seen.map(({ id }) => id).sort()).toEqual(everybody.toSorted());
       expect(seen.map(key)).toEqual(direction === 1 ? seen.map(key).sort() : seen.map(key).sort().reverse());
     }
@@ -102,7 +114,7 @@ describe('page after page', () => {
 
   test('keeps to the filter', async () => {
     await add([{ name: 'b' }, { name: 'a' }, { name: 'c', role: 'mate' }, { name: 'ab' }, { name: 'd' }]);
-    const seen = (await Array.fromAsync(pages('sort=-name&limit=1&role=cook&search=a'))).flat();
+    const seen = await all('sort=-name&limit=1&role=cook&search=a');
     expect(seen.map(({ name }) => name)).toEqual(['ab', 'a']);
   });
 
@@ -116,6 +128,13 @@ describe('page after page', () => {
         expect(complaints(answer)).toEqual(['query cursor']);
       }
     }
+  });
+
+  test.for(orders)('by %s begins where the page before ended, instead of skipping what came before', async ([sort]) => {
+    await add(crew(4));
+    const { nextCursor } = await page(`sort=${sort}&limit=2`);
+    await page(`sort=${sort}&limit=2&cursor=${nextCursor}`);
+    expect(await planOfLastQuery()).toMatch(/Index Cond: .*("hiredOn"|name|id) [<>]=? /);
   });
 });
 
@@ -145,3 +164,16 @@ describe('a filter', () => {
     expect(await names(`search=${encodeURIComponent(text)}`)).toEqual(found);
   });
 });
+
+/** How Postgres would run the last query that the API sent, if there were many rows. */
+async function planOfLastQuery() {
+  const client = new Client(connection(database.url));
+  await client.connect();
+  const { rows } = await client.query(`
+    SELECT query FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+    ORDER BY state_change DESC LIMIT 1`);
+  await client.query('SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off');
+  const plan = await client.query(`EXPLAIN (GENERIC_PLAN) ${rows[0].query}`);
+  await client.end();
+  return plan.rows.map((row) => row['QUERY PLAN']).join('\n');
+}

@@ -14,6 +14,7 @@ const migrations = readMigrations(config.PRISMA_DIR).map((file) => file.name);
 
 await serve(createApp({ service, log, pool, db, migrations }), {
   port: config.PORT,
+  host: config.HOST,
   log,
   drainMs: config.DRAIN_MS,
   onClose: async () => {

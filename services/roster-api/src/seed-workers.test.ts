@@ -36,9 +36,9 @@ test('what it adds is what the API would take', async () => {
   expect(new Set(body.items.map(({ hiredOn }: { hiredOn: string }) => hiredOn)).size).toBeGreaterThan(150);
 });
 
-test('large ones come in parts, and say how far they are', async () => {
+test('large ones come in parts, and say how far they are', { timeout: 20_000 }, async () => {
   const said: number[] = [];
-  expect(await seedWorkers(database.url, 120_000, (done) => said.push(done))).toBe(120_000);
-  expect(said).toEqual([50_000, 100_000, 120_000]);
-  expect(await db.worker.count()).toBe(120_000);
+  expect(await seedWorkers(database.url, 50_001, (done) => said.push(done))).toBe(50_001);
+  expect(said).toEqual([50_000, 50_001]);
+  expect(await db.worker.count()).toBe(50_001);
 });

@@ -132,7 +132,10 @@ export function workerOperations({ db }: { db: Database }) {
       problems: [404, 409, 412],
       handle: async ({ params, headers, body, res }) => {
         const [row] = await db.worker
-          .updateManyAndReturn({ where: matching(params.id, headers['if-match']), data: { ...toRow(body), version: { increment: 1 } } })
+          .updateManyAndReturn({
+            where: matching(params.id, headers['if-match']),
+            data: { ...toRow(body), version: { increment: 1 } },
+          })
           .catch(refuseDuplicate);
         if (!row) throw await missing(db, params.id);
         res.set('ETag', etag(row)).json(toWorker(row));
@@ -171,7 +174,7 @@ function after(
   const beyond = direction === 'asc' ? 'gt' : 'lt';
   if (field === 'id') return { id: { [beyond]: id } };
   const at = field === 'hiredOn' ? new Date(position) : position;
-  // The first condition follows from the others, but only from it does Postgres see where in its index to begin.
+  // (field, id) > (at, id), which Prisma cannot say: from the first part Postgres knows where in its index to begin.
   return {
     AND: [{ [field]: { [`${beyond}e`]: at } }, { OR: [{ [field]: { [beyond]: at } }, { id: { [beyond]: id } }] }],
   };

@@ -148,7 +148,18 @@ describe('If-Match', () => {
   test('refuses every other change', async () => {
     const { path, etag } = await hire();
     const { body, headers } = await change(path, etag);
-    const stale = [etag, `W/${headers.etag}`, '"x"', '2', '"02"', '"99999999999"', '""', 'nonsense', '"x", "y"', '*, "x"'];
+    const stale = [
+      etag,
+      `W/${headers.etag}`,
+      '"x"',
+      '2',
+      '"02"',
+      '"99999999999"',
+      '""',
+      'nonsense',
+      '"x", "y"',
+      '*, "x"',
+    ];
     for (const tag of stale) {
       expect([tag, (await change(path, tag)).status]).toEqual([tag, 412]);
       expect([tag, (await call('DELETE', path, { headers: { 'if-match': tag } })).status]).toEqual([tag, 412]);

@@ -25,6 +25,7 @@ export function startServices(
     ...config.env,
     LOG_LEVEL: config.logLevel,
     ...(commit.status === 0 ? { SERVICE_COMMIT: commit.stdout.trim() } : {}),
+    HOST: '127.0.0.1',
     DRAIN_MS: '0',
     MEDIA_DIR: join(config.dataDir, 'media'),
     ...Object.fromEntries([...origins].map(([name, origin]) => [`${variableName(name)}_URL`, origin])),
