@@ -4,33 +4,8 @@ import { z } from 'zod';
 import type { Prisma } from '../generated/prisma/client.ts';
 import type { Database } from './database.ts';
 import { answerOnce, idempotencyHeaders, replayed, send } from './idempotency.ts';
-import { cursor, decodeCursor, encodeCursor, limit, page } from './paging.ts';
-import { line } from './text.ts';
-
-const PATH = '/api/v1/workers';
-const SORTS = ['id', 'name', '-name', 'hiredOn', '-hiredOn'] as const;
-
-const day = z.iso.date().refine((date) => date >= '1900-01-01', 'must not be before 1900-01-01');
-const NewWorker = z
-  .strictObject({
-    name: line(200),
-    role: line(100),
-    email: z.email().max(254).toLowerCase(),
-    hiredOn: day.meta({ examples: ['2024-02-29'] }),
-  })
-  .meta({ id: 'NewWorker' });
-const WorkerChanges = NewWorker.partial().meta({ id: 'WorkerChanges' });
-const Worker = z
-  .object({
-    id: z.uuid(),
-    name: z.string(),
-    role: z.string(),
-    email: z.string(),
-    hiredOn: z.iso.date(),
-    createdAt: z.iso.datetime(),
-    updatedAt: z.iso.datetime(),
-  })
-  .meta({ id: 'Worker' });
+import { listWorkers } from './list-workers.routes.ts';
+import { etag, NewWorker, toRow, toWorker, Worker, WorkerChanges, WORKERS } from './worker.ts';
 
 const params = z.object({ id: z.uuid() });
 const ifNoneMatch = z.object({
@@ -39,67 +14,26 @@ const ifNoneMatch = z.object({
 const ifMatch = z.object({
   'if-match': z.string().optional().meta({ description: 'Act only on the version with this ETag' }),
 });
-const query = z.strictObject({
-  limit,
-  cursor,
-  role: line(100).optional(),
-  search: line(200).optional().meta({ description: 'A part of the name, in any case' }),
-  sort: z.enum(SORTS).default('id').meta({ description: 'A leading - means descending' }),
-});
 const tagged = z.object({ ETag: z.string() });
 const created = z.object({ ETag: z.string(), Location: z.string(), ...replayed });
 
-type Row = Prisma.WorkerGetPayload<object>;
-const etag = (row: Row) => `"${row.version}"`;
-const dateOf = (date: Date) => date.toISOString().slice(0, 10);
-const toWorker = ({ version: _, ...row }: Row) => ({ ...row, hiredOn: dateOf(row.hiredOn) });
-const toRow = <T extends { hiredOn?: string | undefined }>({ hiredOn, ...fields }: T) => ({
-  ...fields,
-  ...(hiredOn ? { hiredOn: new Date(hiredOn) } : {}),
-});
-
 export function workerOperations({ db }: { db: Database }) {
   return [
-    operation({
-      method: 'get',
-      path: PATH,
-      summary: 'List workers, a page at a time',
-      query,
-      answers: { 200: { description: 'A page of workers', schema: page(Worker) } },
-      handle: async ({ query, res }) => {
-        const field = query.sort.replace('-', '') as 'id' | 'name' | 'hiredOn';
-        const direction = query.sort.startsWith('-') ? 'desc' : 'asc';
-        const rows = await db.worker.findMany({
-          where: {
-            ...(query.role ? { role: query.role } : {}),
-            ...(query.search ? { name: { contains: literal(query.search), mode: 'insensitive' } } : {}),
-            ...(query.cursor ? after(query.cursor, query.sort, field, direction) : {}),
-          },
-          orderBy: field === 'id' ? [{ id: direction }] : [{ [field]: direction }, { id: direction }],
-          take: query.limit + 1,
-        });
-        const items = rows.slice(0, query.limit).map(toWorker);
-        const last = items.at(-1);
-        res.json({
-          items,
-          nextCursor: rows.length > query.limit && last ? encodeCursor([query.sort, last[field], last.id]) : null,
-        });
-      },
-    }),
+    listWorkers({ db }),
 
     operation({
       method: 'post',
-      path: PATH,
+      path: WORKERS,
       summary: 'Add a worker',
       headers: idempotencyHeaders,
       body: NewWorker,
       answers: { 201: { description: 'The worker', schema: Worker, headers: created } },
       problems: [409],
       handle: async ({ headers, body, res }) => {
-        const attempt = { operation: `POST ${PATH}`, key: headers['idempotency-key'], body };
+        const attempt = { operation: `POST ${WORKERS}`, key: headers['idempotency-key'], body };
         const answer = await answerOnce(db, attempt, async (tx) => {
           const row = await tx.worker.create({ data: { ...body, hiredOn: new Date(body.hiredOn) } });
-          return { status: 201, headers: { ETag: etag(row), Location: `${PATH}/${row.id}` }, body: toWorker(row) };
+          return { status: 201, headers: { ETag: etag(row), Location: `${WORKERS}/${row.id}` }, body: toWorker(row) };
         }).catch(refuseDuplicate);
         send(res, answer);
       },
@@ -107,7 +41,7 @@ export function workerOperations({ db }: { db: Database }) {
 
     operation({
       method: 'get',
-      path: `${PATH}/{id}`,
+      path: `${WORKERS}/{id}`,
       summary: 'Read a worker',
       params,
       headers: ifNoneMatch,
@@ -123,7 +57,7 @@ export function workerOperations({ db }: { db: Database }) {
 
     operation({
       method: 'patch',
-      path: `${PATH}/{id}`,
+      path: `${WORKERS}/{id}`,
       summary: 'Change fields of a worker',
       params,
       headers: ifMatch,
@@ -144,7 +78,7 @@ export function workerOperations({ db }: { db: Database }) {
 
     operation({
       method: 'delete',
-      path: `${PATH}/{id}`,
+      path: `${WORKERS}/{id}`,
       summary: 'Remove a worker',
       params,
       headers: ifMatch,
@@ -157,27 +91,6 @@ export function workerOperations({ db }: { db: Database }) {
       },
     }),
   ];
-}
-
-/** LIKE takes % and _ as wildcards; whoever searches for them means the characters. */
-const literal = (text: string) => text.replaceAll(/[\\%_]/g, '\\$&');
-
-/** The rows behind the one that the cursor names. */
-function after(
-  cursor: string,
-  sort: string,
-  field: 'id' | 'name' | 'hiredOn',
-  direction: 'asc' | 'desc',
-): Prisma.WorkerWhereInput {
-  const value = field === 'hiredOn' ? z.iso.date() : field === 'id' ? z.uuid() : line(200);
-  const [, position, id] = decodeCursor(cursor, z.tuple([z.literal(sort), value, z.uuid()]));
-  const beyond = direction === 'asc' ? 'gt' : 'lt';
-  if (field === 'id') return { id: { [beyond]: id } };
-  const at = field === 'hiredOn' ? new Date(position) : position;
-  // (field, id) > (at, id), which Prisma cannot say: from the first part Postgres knows where in its index to begin.
-  return {
-    AND: [{ [field]: { [`${beyond}e`]: at } }, { OR: [{ [field]: { [beyond]: at } }, { id: { [beyond]: id } }] }],
-  };
 }
 
 /** The worker, in one of the versions that If-Match allows (RFC 9110, 13.1.1): weak tags match nothing there. */
