@@ -26,7 +26,7 @@ database() {
 }
 
 stop() {
-  kill "$!" 2>/dev/null || true
+  kill "${!:-}" 2>/dev/null || true
   wait
   exit 0
 }

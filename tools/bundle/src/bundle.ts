@@ -21,7 +21,8 @@ const NEVER_LOADED = ['pg-native', 'typescript'];
  */
 export async function bundle(name: string, out = join(root, 'services', name, 'dist')) {
   const service = join(root, 'services', name);
-  if (!existsSync(join(service, 'src/main.ts'))) throw new Error(`services/${name}/src/main.ts is missing: there is no service of this name.`);
+  if (!existsSync(join(service, 'src/main.ts')))
+    throw new Error(`services/${name}/src/main.ts is missing: there is no service of this name.`);
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
   const seed = join(service, 'src/seed.ts');
@@ -46,7 +47,12 @@ export async function bundle(name: string, out = join(root, 'services', name, 'd
     legalComments: 'none',
     logLevel: 'warning',
   });
-  cpSync(fileURLToPath(new URL('schema_engine_bg.wasm', import.meta.resolve('@prisma/schema-engine-wasm/schema_engine_bg'))), join(out, 'schema_engine_bg.wasm'));
+  cpSync(
+    fileURLToPath(new URL('schema_engine_bg.wasm', import.meta.resolve('@prisma/schema-engine-wasm/schema_engine_bg'))),
+    join(out, 'schema_engine_bg.wasm'),
+  );
   if (existsSync(join(service, 'prisma'))) cpSync(join(service, 'prisma'), join(out, 'prisma'), { recursive: true });
-  return readdirSync(out).sort().map((file) => ({ file, bytes: statSync(join(out, file)).size }));
+  return readdirSync(out)
+    .sort()
+    .map((file) => ({ file, bytes: statSync(join(out, file)).size }));
 }

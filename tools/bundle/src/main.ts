@@ -10,4 +10,10 @@ if (!name || positionals.length > 1) {
   process.stderr.write(`${USAGE}\n`);
   process.exit(64);
 }
-for (const { file, bytes } of await bundle(name, values.out)) process.stdout.write(`${String(bytes).padStart(9)}  ${file}\n`);
+try {
+  for (const { file, bytes } of await bundle(name, values.out))
+    process.stdout.write(`${String(bytes).padStart(9)}  ${file}\n`);
+} catch (error) {
+  process.stderr.write(`${(error as Error).message}\n`);
+  process.exitCode = 1;
+}

@@ -58,13 +58,14 @@ function composeStack(folder: string, project: string, port: number, env: NodeJS
   /** What the containers said, for whoever has to find out why they failed. */
   async function account(): Promise<string> {
     const states = await compose('ps', '--all');
-    const logs = await compose('logs', '--no-color', '--tail=60');
+    const logs = await compose('logs', '--no-color', '--tail=40');
     return `${states.output}\n${logs.output}`;
   }
 
   async function up(...args: string[]): Promise<Ran> {
     const ran = await docker('compose', 'up', '--detach', '--wait', '--wait-timeout=180', ...args);
-    if (ran.status !== 0) throw new Error(`docker compose up ${args.join(' ')} failed:\n${ran.output}`);
+    if (ran.status !== 0)
+      throw new Error(`docker compose up ${args.join(' ')} failed:\n${ran.output}\n${await account()}`);
     return ran;
   }
 

@@ -76,7 +76,7 @@ describe('scripts/setup', () => {
 });
 
 describe('five replicas of roster-api on an empty database', () => {
-  beforeAll(() => stack.up('--build', '--scale', 'roster-api=5').catch(complain));
+  beforeAll(() => stack.up('--build', '--scale', 'roster-api=5'));
 
   test('are all healthy, and so is everything else', async () => {
     const containers = await stack.containers();
@@ -125,6 +125,12 @@ describe('the stack', () => {
     expect(names).toEqual(before.map(({ Id, Image }) => [Id, Image]));
   });
 
+  test('takes no image of this repository from a registry', async () => {
+    const { services } = JSON.parse(succeeded(await stack.compose('config', '--format=json')));
+    const built = Object.values<{ build?: object; pull_policy?: string }>(services).filter(({ build }) => build);
+    expect(built.map(({ pull_policy }) => pull_policy)).toEqual(Array(4).fill('never'));
+  });
+
   test('passes the end-to-end suite', async () => {
     const { status, output } = await stack.suite();
     if (status !== 0) console.error(output);
@@ -157,6 +163,13 @@ describe('the stack', () => {
     expect(succeeded(await stack.docker('network', 'inspect', 'keelson-e2e_data', '--format={{.Internal}}'))).toBe(
       'true',
     );
+  });
+
+  test('lets a debugger in', async () => {
+    for (const service of ['roster-api', 'exports-worker']) {
+      const address = succeeded(await stack.compose('port', service, '9229'));
+      expect(await (await fetch(`http://${address}/json/list`)).json()).toMatchObject([{ type: 'node' }]);
+    }
   });
 
   test('has its database and the database UI on a port', async () => {
@@ -337,9 +350,3 @@ describe('docker compose stop', () => {
     expect(ms).toBeLessThan(5000);
   });
 });
-
-/** A stack that does not come up fails every test after it: what its containers said is told once, here. */
-async function complain(error: Error): Promise<never> {
-  console.error(await stack.account());
-  throw error;
-}

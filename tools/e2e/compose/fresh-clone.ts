@@ -17,7 +17,7 @@ export function freshClone() {
     .split('\0')
     .filter((name) => name && existsSync(join(root, name)))) {
     mkdirSync(dirname(join(folder, file)), { recursive: true });
-    cpSync(join(root, file), join(folder, file), { preserveTimestamps: true });
+    cpSync(join(root, file), join(folder, file), { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
   }
   // scripts/setup takes this user where root runs it.
   if (process.getuid?.() === 0) execFileSync('chown', ['--recursive', '1000:1000', folder]);

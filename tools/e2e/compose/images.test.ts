@@ -1,4 +1,4 @@
-import { appendFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { openComposeStack, serviceOf, succeeded, type ComposeStack } from './compose-stack.ts';
@@ -22,10 +22,7 @@ beforeAll(async () => {
   await stack.remove();
   writeFileSync(join(clone.folder, 'way-in.yml'), WAY_IN);
   succeeded(await stack.run('scripts/setup'));
-  await stack.up('--build').catch(async (error) => {
-    console.error(await stack.account());
-    throw error;
-  });
+  await stack.up('--build');
 });
 afterEach(async ({ task }) => {
   if (task.result?.state === 'fail') console.error(await stack.account());
@@ -58,19 +55,13 @@ test('say which version and commit they are', async () => {
     'org.opencontainers.image.version': '1.2.3',
     'org.opencontainers.image.revision': 'c0ffee',
   });
-  const health = await stack.compose(
-    'exec',
-    '-T',
-    'roster-api',
-    'node',
-    '-p',
-    'await (await fetch("http://127.0.0.1:3000/healthz")).text()',
-  );
+  const health = await stack.compose('exec', '-T', 'proxy', 'curl', '--silent', 'http://roster-api:3000/healthz');
   expect(JSON.parse(succeeded(health))).toMatchObject({ service: 'roster-api', version: '1.2.3', commit: 'c0ffee' });
 });
 
 test('hold a bundle and nothing else', async () => {
-  const base = (await image(`node:${process.env['NODE_TAG'] ?? '26-trixie-slim'}`)).Size;
+  const [, tag] = /^ARG NODE_TAG=(.*)$/m.exec(readFileSync(join(clone.folder, 'Dockerfile'), 'utf8'))!;
+  const base = (await image(`node:${tag}`)).Size;
   for (const service of SERVICES) {
     const { Size, Config } = await imageOf(service);
     expect([service, Config.User]).toEqual([service, 'node']);
