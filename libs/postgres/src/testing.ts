@@ -56,7 +56,10 @@ export async function createTestDatabase() {
 async function startServer(): Promise<{ url: string; stop: () => Promise<void> }> {
   try {
     const container = await new GenericContainer('postgres:18-trixie')
-      .withEnvironment({ POSTGRES_PASSWORD: 'test' })
+      .withEnvironment({
+        POSTGRES_PASSWORD: 'test',
+        POSTGRES_INITDB_ARGS: '--locale=C --locale-provider=builtin --builtin-locale=C.UTF-8',
+      })
       .withCommand(['postgres', '-c', 'fsync=off', '-c', 'max_connections=200'])
       .withTmpFs({ '/var/lib/postgresql': 'rw' })
       .withExposedPorts(5432)
