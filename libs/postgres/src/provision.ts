@@ -4,7 +4,7 @@ import { connection, schemaOf } from './pool.ts';
 import type { Say } from './ready.ts';
 
 /** Owns the job queue; every service role is a member, and so may add and take jobs. */
-export const QUEUE_ROLE = 'queue';
+export const QUEUE_ROLE = 'queue_owner';
 export const QUEUE_SCHEMA = 'graphile_worker';
 
 /**

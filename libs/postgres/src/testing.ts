@@ -30,17 +30,26 @@ const quiet = () => undefined;
  */
 export default async function setup(project: TestProject) {
   const server = await startServer();
-  await waitForPostgres(server.url, { seconds: 60, say: quiet });
-  const root = project.config.root;
+  try {
+    project.provide('postgresUrl', server.url);
+    project.provide('templateUrl', await makeTemplate(server.url, project.config.root));
+    return server.stop;
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+}
+
+/** @param root the project's folder: service.json says its schema, prisma/ holds its migrations, where it has them */
+async function makeTemplate(serverUrl: string, root: string): Promise<string> {
+  await waitForPostgres(serverUrl, { seconds: 60, say: quiet });
   const role = `test_${basename(root).replaceAll('-', '_')}`;
   const schema = readSchema(root);
-  await execute(server.url, `CREATE DATABASE ${TEMPLATE}`);
-  const templateUrl = withParts(server.url, { username: role, password: 'test', pathname: TEMPLATE, schema });
-  await provision(withParts(server.url, { pathname: TEMPLATE }), [templateUrl], quiet);
+  await execute(serverUrl, `CREATE DATABASE ${TEMPLATE}`);
+  const templateUrl = withParts(serverUrl, { username: role, password: 'test', pathname: TEMPLATE, schema });
+  await provision(withParts(serverUrl, { pathname: TEMPLATE }), [templateUrl], quiet);
   if (existsSync(join(root, 'prisma'))) await migrate(templateUrl, join(root, 'prisma'), quiet);
-  project.provide('postgresUrl', server.url);
-  project.provide('templateUrl', templateUrl);
-  return server.stop;
+  return templateUrl;
 }
 
 /** A database of its own, a copy of the template: `url` is the service's, `adminUrl` a superuser's. */
