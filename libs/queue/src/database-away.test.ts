@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startPostgres } from '@keelson/embedded-postgres';
 import { createLogger } from '@keelson/logger';
-import { connection, waitForPostgres } from '@keelson/postgres';
+import { connection, provision, waitForPostgres } from '@keelson/postgres';
 import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { z } from 'zod';
@@ -64,9 +64,7 @@ test('a worker outlasts a restart of Postgres, also with a job that ends meanwhi
   const dir = join(folder, 'data');
   let postgres = await startPostgres({ dir, password: 'secret' });
   const { url, port } = postgres;
-  await withClient(url, (client) =>
-    client.query('CREATE ROLE queue; CREATE SCHEMA graphile_worker AUTHORIZATION queue'),
-  );
+  await provision(url, [], quiet);
   await installQueue(url, quiet);
   const enqueueHere = (name: string) =>
     withClient(url, (client) =>
