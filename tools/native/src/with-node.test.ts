@@ -17,7 +17,7 @@ const NPM = `const fs = require('node:fs');
     fs.copyFileSync('package-lock.json', 'node_modules/.package-lock.json');
   }, 300);`;
 const PATIENT = `process.on('SIGTERM', () => setTimeout(() => process.exit(3), 200));
-  setInterval(() => {}, 1000); console.log(process.pid);`;
+  setInterval(() => {}, 1000); process.stdout.write(process.pid + '\\n');`;
 
 let root: string;
 let script: string;
