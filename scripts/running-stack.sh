@@ -2,7 +2,9 @@
 # and how its database is reached. Expects the root of the repository as the working directory.
 # shellcheck shell=sh
 
-native_file=${DATA_DIR:-.data}/stack.json
+# As npm start finds it: in the environment, or else in .env.
+data_dir=${DATA_DIR-$(sed -n "s/^ *DATA_DIR *= *[\"']\{0,1\}\([^\"'#]*[^\"'# ]\).*/\1/p" .env 2>/dev/null | tail -n 1)}
+native_file=${data_dir:-.data}/stack.json
 
 usage() {
   sed -n '2,/^set /s/^# \{0,1\}//p' "scripts/${0##*/}"
@@ -18,11 +20,24 @@ compose_runs() {
 }
 
 native_runs() {
-  [ -r "$native_file" ] && kill -0 "$(native_pid)" 2>/dev/null
+  [ -r "$native_file" ] || return 1
+  pid=$(recorded pid)
+  since=$(started "${pid:-0}")
+  [ "$since" ] && [ "$since" = "$(recorded started)" ]
 }
 
-native_pid() {
-  grep -o '"pid": *[0-9]*' "$native_file" | sed -n '1s/.*[^0-9]//p'
+# recorded NAME: what the file says of the stack's own process, which stands first in it.
+recorded() {
+  grep -o "\"$1\": *\"\{0,1\}[^\",]*" "$native_file" | sed -n '1s/^[^:]*: *"\{0,1\}//p'
+}
+
+# started PID: in the words that npm start records. A process id that is used again has others.
+started() {
+  if [ -r "/proc/$1/stat" ]; then
+    sed 's/.*) //' "/proc/$1/stat" | cut -d ' ' -f 20
+  else
+    ps -o lstart= -p "$1" 2>/dev/null | sed 's/^ *//; s/ *$//'
+  fi
 }
 
 # running_stack [--compose|--native]: prints compose or native, the one that is asked for or else the one that runs.

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -19,14 +20,23 @@ export type Container = {
   RestartCount: number;
   State: { Status: string; ExitCode: number; OOMKilled: boolean; Health?: { Status: string } };
   Config: { User: string; Labels: Record<string, string> };
-  HostConfig: { Init: boolean; CapDrop: string[]; SecurityOpt: string[]; ReadonlyRootfs: boolean; Memory: number };
+  HostConfig: {
+    Init: boolean;
+    CapDrop: string[];
+    SecurityOpt: string[];
+    ReadonlyRootfs: boolean;
+    Memory: number;
+    PidsLimit: number;
+    LogConfig: { Config: Record<string, string> };
+  };
   NetworkSettings: { Ports: Record<string, { HostIp: string; HostPort: string }[] | null> };
 };
 
 export type ComposeStack = ReturnType<typeof composeStack>;
 
-/** The Compose stack of a clone, under a project name, image names and ports of its own. */
-export async function openComposeStack(folder: string, project: string, settings: Record<string, string> = {}) {
+/** The Compose stack of a clone, under a project name, image names and ports that are this checkout's own. */
+export async function openComposeStack(folder: string, name: string, settings: Record<string, string> = {}) {
+  const project = `${name}-${createHash('sha256').update(root).digest('hex').slice(0, 8)}`;
   const [port, postgresPort, adminerPort] = await freePorts(3);
   return composeStack(folder, project, port!, {
     ...withoutSettings(folder),
@@ -82,7 +92,7 @@ function composeStack(folder: string, project: string, port: number, env: NodeJS
     if (images) await docker('image', 'rm', '--force', ...images.split('\n'));
   }
 
-  return { folder, url, run, docker, compose, up, containers, account, suite, remove };
+  return { project, folder, url, run, docker, compose, up, containers, account, suite, remove };
 }
 
 export const serviceOf = (container: Container) => container.Config.Labels['com.docker.compose.service']!;

@@ -1,4 +1,4 @@
-import { appendFileSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { openComposeStack, serviceOf, succeeded, type ComposeStack } from './compose-stack.ts';
@@ -11,7 +11,7 @@ const clone = freshClone();
 let stack: ComposeStack;
 
 beforeAll(async () => {
-  stack = await openComposeStack(clone.folder, 'keelson-e2e');
+  stack = await openComposeStack(clone.folder, 'keelson-e2e', { SERVICE_COMMIT: 'c0ffee' });
   await stack.remove(); // what a run that was killed left
 });
 afterEach(async ({ task }) => {
@@ -131,21 +131,31 @@ describe('the stack', () => {
     expect(built.map(({ pull_policy }) => pull_policy)).toEqual(Array(4).fill('never'));
   });
 
+  test('says which commit it is, where it was told', async () => {
+    const address = succeeded(await stack.compose('port', 'roster-api', '3000'));
+    expect(await (await fetch(`http://${address}/healthz`)).json()).toMatchObject({ commit: 'c0ffee' });
+  });
+
   test('passes the end-to-end suite', async () => {
     const { status, output } = await stack.suite();
     if (status !== 0) console.error(output);
     expect(status).toBe(0);
   });
 
-  test('has no container that runs as root, can become it, or may use all of the memory', async () => {
+  test('has no container that runs as root, can become it, or may use up the machine', async () => {
     await stack.up('adminer');
     for (const container of await stack.containers()) {
-      const { Init, CapDrop, SecurityOpt, ReadonlyRootfs, Memory } = container.HostConfig;
+      const { Init, CapDrop, SecurityOpt, ReadonlyRootfs, Memory, PidsLimit, LogConfig } = container.HostConfig;
       expect([container.Name, { Init, CapDrop, SecurityOpt, ReadonlyRootfs }]).toEqual([
         container.Name,
         { Init: true, CapDrop: ['ALL'], SecurityOpt: ['no-new-privileges:true'], ReadonlyRootfs: true },
       ]);
       expect([container.Name, Memory > 0 && Memory <= 2 ** 30]).toEqual([container.Name, true]);
+      expect([container.Name, PidsLimit, LogConfig.Config]).toEqual([
+        container.Name,
+        512,
+        { 'max-size': '10m', 'max-file': '3' },
+      ]);
       expect([container.Name, container.State.OOMKilled, container.RestartCount]).toEqual([container.Name, false, 0]);
       if (container.State.Status !== 'running') continue;
       expect(succeeded(await stack.docker('exec', container.Id, 'id', '-u'))).not.toBe('0');
@@ -160,9 +170,8 @@ describe('the stack', () => {
     const published = ports.filter((port) => port !== null);
     expect(published.length).toBeGreaterThanOrEqual(6);
     expect([...new Set(published.map(({ HostIp }) => HostIp))]).toEqual(['127.0.0.1']);
-    expect(succeeded(await stack.docker('network', 'inspect', 'keelson-e2e_data', '--format={{.Internal}}'))).toBe(
-      'true',
-    );
+    const network = `${stack.project}_data`;
+    expect(succeeded(await stack.docker('network', 'inspect', network, '--format={{.Internal}}'))).toBe('true');
   });
 
   test('lets a debugger in', async () => {
@@ -283,9 +292,12 @@ describe('the verbs', () => {
     expect((await stack.run('scripts/db', 'migrate', '--compose')).output).toContain('no migration is pending');
     const refused = await stack.run('scripts/db', 'reset', '--compose');
     expect([refused.status, refused.output]).toEqual([1, expect.stringContaining('--yes')]);
+    const exported = () => script('shell', 'exports-worker', 'find', '/media', '-name', '*.csv');
+    expect(await exported()).not.toBe('');
     expect((await stack.run('scripts/db', 'reset', '--compose', '--yes')).output).toContain('applied ');
     expect(await sql('SELECT count(*) FROM "Worker"')).toBe('0');
-    await script('db', 'seed', '--compose', '--rows', '10');
+    expect(await exported()).toBe('');
+    await script('db', 'seed', '--rows', '10', '--compose');
     expect(await (await ask('/api/v1/workers?limit=200')).json()).toMatchObject({ items: { length: 10 } });
   });
 
@@ -326,6 +338,56 @@ describe('the entrypoint', () => {
     expect(output).toMatch(/waiting for Postgres at postgres:1\/keelson as someone: .*ECONNREFUSED.* \(1 s of 2\)/);
     expect(output).toContain('did not answer within 2 s');
     expect(output).not.toContain('secret');
+  });
+
+  test('ends at once, and well, when it is stopped while it waits for Postgres', async () => {
+    const nowhere = '--env=DATABASE_URL=postgresql://someone:secret@postgres:1/keelson';
+    const id = succeeded(await stack.compose('run', '--detach', '--no-deps', nowhere, 'roster-api', 'true'));
+    await until('a wait for Postgres', 10, async () => (await logOf(id)).includes('waiting for Postgres'));
+    const { ms } = await stack.docker('stop', id);
+    expect(ms).toBeLessThan(3000);
+    expect(succeeded(await stack.docker('inspect', '--format={{.State.ExitCode}}', id))).toBe('0');
+    await stack.docker('rm', id);
+  });
+
+  describe('with a migration that is pending', () => {
+    const applied = (name: string) =>
+      sql(`SELECT count(*) FROM _prisma_migrations WHERE migration_name = '${name}' AND finished_at IS NOT NULL`);
+    const write = (name: string, statements: string) => {
+      const folder = file(`services/roster-api/prisma/migrations/${name}`);
+      mkdirSync(folder, { recursive: true });
+      writeFileSync(join(folder, 'migration.sql'), statements);
+    };
+
+    test('leaves it alone under MIGRATE=skip', async () => {
+      write('29990101000000_first', 'CREATE TABLE first (id integer);\n');
+      expect(succeeded(await start('--env=MIGRATE=skip', 'roster-api', 'echo', 'started'))).toBe('started');
+      expect(await applied('29990101000000_first')).toBe('0');
+    });
+
+    test('waits under MIGRATE=wait, says for what, and goes on once somebody has applied it', async () => {
+      const run = ['--detach', '--no-deps', '--env=MIGRATE=wait', 'roster-api', 'echo', 'started'];
+      const id = succeeded(await stack.compose('run', ...run));
+      const waits = 'waiting for 1 migrations, first 29990101000000_first';
+      await until('a wait for the migration', 10, async () => (await logOf(id)).includes(waits));
+      expect(await logOf(id)).not.toContain('started');
+      await script('db', 'migrate', '--compose');
+      await until('a start', 10, async () => (await logOf(id)).includes('started'));
+      await stack.docker('rm', '--force', id);
+    });
+
+    test('does not start when it fails, names file and error, and applies it once it is corrected', async () => {
+      write('29990101000001_second', 'CREATE TABLE second (id integer);\nALTER TABLE second DROP COLUMN missing;\n');
+      const { status, output } = await start('roster-api', 'echo', 'started');
+      expect(status).toBe(1);
+      expect(output).toContain('29990101000001_second/migration.sql');
+      expect(output).toContain('column "missing" of relation "second" does not exist');
+      expect(output).not.toContain('started');
+
+      write('29990101000001_second', 'CREATE TABLE second (id integer);\n');
+      expect(succeeded(await start('roster-api', 'echo', 'started'))).toBe('started');
+      expect(await applied('29990101000001_second')).toBe('1');
+    });
   });
 
   test('lets a command without a database through', async () => {

@@ -1,12 +1,12 @@
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { openComposeStack, serviceOf, succeeded, type ComposeStack } from './compose-stack.ts';
 import { freshClone } from './fresh-clone.ts';
+import { until } from './until.ts';
 
 // The images as they are deployed: the base file alone, and for these tests a way in.
 
-const PROJECT = 'keelson-e2e-images';
 const SERVICES = ['roster-api', 'exports-worker', 'provision'];
 const WAY_IN = 'services: { proxy: { ports: ["127.0.0.1:${PORT}:8080"] } }\n';
 
@@ -14,7 +14,7 @@ const clone = freshClone();
 let stack: ComposeStack;
 
 beforeAll(async () => {
-  stack = await openComposeStack(clone.folder, PROJECT, {
+  stack = await openComposeStack(clone.folder, 'keelson-e2e-images', {
     COMPOSE_FILE: 'docker-compose.yml:way-in.yml',
     SERVICE_VERSION: '1.2.3',
     SERVICE_COMMIT: 'c0ffee',
@@ -40,7 +40,7 @@ type Image = {
 };
 const image = async (name: string): Promise<Image> =>
   JSON.parse(succeeded(await stack.docker('image', 'inspect', name)))[0];
-const imageOf = (service: string) => image(`${PROJECT}/${service}:local`);
+const imageOf = (service: string) => image(`${stack.project}/${service}:local`);
 
 test('pass the end-to-end suite', async () => {
   const { status, output } = await stack.suite();
@@ -71,12 +71,44 @@ test('hold a bundle and nothing else', async () => {
       'run',
       '--rm',
       '--entrypoint=sh',
-      `${PROJECT}/${service}:local`,
+      `${stack.project}/${service}:local`,
       '-c',
       packages,
     );
     expect([service, stdout]).toEqual([service, '']);
   }
+});
+
+describe('the proxy', () => {
+  test('answers 502 itself while no replica runs', async () => {
+    succeeded(await stack.compose('stop', 'roster-api'));
+    const { answer } = await until('a 502', 20, async () => {
+      const got = await fetch(`${stack.url}/api/v1/workers`, { headers: { 'x-request-id': 'nobody-there' } });
+      return got.status === 502 && got;
+    });
+    const { 'content-type': type, 'retry-after': retryAfter } = Object.fromEntries(answer.headers);
+    expect([type, retryAfter]).toEqual(['application/problem+json', '2']);
+    expect(answer.headers.get('x-request-id')).toBe('nobody-there');
+    expect(await answer.json()).toMatchObject({ type: 'about:blank', status: 502, requestId: 'nobody-there' });
+    await stack.up();
+    expect((await fetch(`${stack.url}/api/v1/workers`)).status).toBe(200);
+  });
+
+  test('answers 429 to a client that asks too often', async () => {
+    const limits = ['--env=PROXY_RATE_LIMIT=1r/s', '--env=PROXY_RATE_BURST=2'];
+    const id = succeeded(await stack.compose('run', '--detach', '--no-deps', ...limits, 'proxy'));
+    const url = 'http://127.0.0.1:8080/';
+    const ask = (...urls: string[]) => stack.docker('exec', id, 'curl', '-si', '-HX-Request-Id: limited', ...urls);
+    await until('the proxy', 10, async () => (await ask(`${url}healthz`)).status === 0);
+    const answers = succeeded(await ask(url, url, url, url)).split(/^(?=HTTP\/1.1 )/m);
+    expect(answers.map((answer) => answer.slice(9, 12))).toEqual(['200', '200', '200', '429']);
+    const [head, body] = answers[3]!.split('\r\n\r\n');
+    expect(head).toMatch(/^content-type: application\/problem\+json\r$/im);
+    expect(head).toMatch(/^retry-after: 1\r$/im);
+    expect(head).toMatch(/^x-request-id: limited\r$/im);
+    expect(JSON.parse(body!)).toMatchObject({ type: 'about:blank', status: 429, requestId: 'limited' });
+    await stack.docker('rm', '--force', id);
+  });
 });
 
 test('give V8 no more memory than the container has', async () => {
