@@ -53,9 +53,10 @@ const jobs = () => queue.query('SELECT attempts, locked_by, last_error, run_at F
 const hurry = () => queue.query("UPDATE graphile_worker._private_jobs SET run_at = now() WHERE run_at <> 'infinity'");
 const sessions = async () =>
   (
-    await queue.query('SELECT count(*)::int FROM pg_stat_activity WHERE usename = $1 AND datname = current_database()', [
-      new URL(queue.url).username,
-    ])
+    await queue.query(
+      'SELECT count(*)::int FROM pg_stat_activity WHERE usename = $1 AND datname = current_database()',
+      [new URL(queue.url).username],
+    )
   )[0].count;
 const gone = { timeout: 10_000, interval: 20 };
 
@@ -97,14 +98,14 @@ describe('a job that fails', () => {
     await start([handle<Greet>({ job: greet, run, onGivenUp })]);
     await add('Ada');
     for (const tried of [1, 2, 3]) {
-      await expect.poll(jobs, gone).toMatchObject([{ attempts: tried, locked_by: null, last_error: `try ${tried} failed` }]);
+      await expect
+        .poll(jobs, gone)
+        .toMatchObject([{ attempts: tried, locked_by: null, last_error: `try ${tried} failed` }]);
       await hurry();
     }
     await expect.poll(jobs, gone).toMatchObject([{ attempts: 3, run_at: Infinity }]);
     expect(tries).toEqual([1, 2, 3]);
-    expect(told).toEqual([
-      { data: { name: 'Ada' }, reason: 'try 3 failed', requestId: 'request-of-Ada', attempt: 3 },
-    ]);
+    expect(told).toEqual([{ data: { name: 'Ada' }, reason: 'try 3 failed', requestId: 'request-of-Ada', attempt: 3 }]);
     expect(onGivenUp).toHaveBeenCalledTimes(3);
     expect(logged.filter(({ msg }) => msg === 'job given up')).toHaveLength(1);
   });
@@ -183,8 +184,7 @@ test('says so when the queue has ended by itself', async () => {
   const worker = await start([handler(async () => undefined)]);
   await expect.poll(sessions).toBeGreaterThan(2);
   // What graphile-worker sends when a newer version has changed its tables: this one must not go on.
-  const listens = async () =>
-    (await queue.query("SELECT FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")).length;
+  const listens = async () => (await queue.query("SELECT FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")).length;
   await expect.poll(listens).toBe(1);
   await queue.query(`NOTIFY "worker:migrate", '{"breaking":true,"migrationNumber":99}'`);
   await expect(worker.done).rejects.toThrow('The queue has ended by itself: the log says why.');

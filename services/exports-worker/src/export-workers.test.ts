@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from '@keelson/http-client';
@@ -172,7 +181,8 @@ test('stops at once when it is interrupted', async () => {
   const { run } = await given(1000);
   const stop = new AbortController();
   const held = Promise.withResolvers<undefined>();
-  roster.intercept = ({ cursor }) => (cursor === '400' ? (held.resolve(undefined), new Promise(() => undefined)) : undefined);
+  roster.intercept = ({ cursor }) =>
+    cursor === '400' ? (held.resolve(undefined), new Promise(() => undefined)) : undefined;
   const running = run({ exportId }, { ...context, signal: stop.signal });
   await held.promise;
   const from = performance.now();

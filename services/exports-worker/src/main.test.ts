@@ -17,7 +17,13 @@ let folder: string;
 let env: Record<string, string>;
 beforeEach(async () => {
   queue = await createTestQueue();
-  roster = await createRoster(1000, (n) => ({ id: `${n}`, name: 'Ada', role: 'deckhand', email: 'a@b.c', hiredOn: '' }));
+  roster = await createRoster(1000, (n) => ({
+    id: `${n}`,
+    name: 'Ada',
+    role: 'deckhand',
+    email: 'a@b.c',
+    hiredOn: '',
+  }));
   roster.exports.set(exportId, { state: 'queued' });
   folder = mkdtempSync(join(tmpdir(), 'exports-worker-'));
   env = { DATABASE_URL: queue.url, ROSTER_API_URL: roster.url, MEDIA_DIR: folder, HEALTH_FILE: join(folder, 'health') };
@@ -48,7 +54,8 @@ test('does its jobs, in the name of the request that caused them, and ends with 
 
 test('SIGTERM during a job: the job is given back within 2 s, without a trace', async () => {
   const held = Promise.withResolvers<undefined>();
-  roster.intercept = ({ cursor }) => (cursor === '400' ? (held.resolve(undefined), new Promise(() => undefined)) : undefined);
+  roster.intercept = ({ cursor }) =>
+    cursor === '400' ? (held.resolve(undefined), new Promise(() => undefined)) : undefined;
   await add();
   const worker = startExportsWorker(env);
   await held.promise;
@@ -60,7 +67,12 @@ test('SIGTERM during a job: the job is given back within 2 s, without a trace', 
 
 test('SIGTERM while it starts is no failure', async () => {
   const worker = startExportsWorker({ ...env, LOG_LEVEL: 'trace' });
-  await expect.poll(() => queue.query("SELECT FROM pg_stat_activity WHERE application_name = '' AND usename = 'exports_worker'"), soon).not.toEqual([]);
+  await expect
+    .poll(
+      () => queue.query("SELECT FROM pg_stat_activity WHERE application_name = '' AND usename = 'exports_worker'"),
+      soon,
+    )
+    .not.toEqual([]);
   const { code } = await worker.stop();
   expect(code).toBe(0);
 });
