@@ -1,0 +1,26 @@
+import type { Tree } from '@nx/devkit';
+
+type Lock = { packages: Record<string, object> };
+
+/** What npm would write into its lockfile for a service, or take out of it, to the byte; npm itself takes seconds. */
+export const LOCKFILES = ['package-lock.json', 'node_modules/.package-lock.json'];
+
+export function lock(text: string, name: string, manifest?: { name: string; version: string; dependencies?: object }) {
+  const file: Lock = JSON.parse(text);
+  const [folder, link] = [`services/${name}`, `node_modules/@keelson/${name}`];
+  const entries = Object.entries(file.packages).filter(([path]) => path !== folder && path !== link);
+  if (manifest) {
+    const { name, version, dependencies } = manifest;
+    entries.push([folder, { name, version, dependencies }], [link, { resolved: folder, link: true }]);
+    entries.sort(([a], [b]) => a.localeCompare(b, 'en'));
+  }
+  file.packages = Object.fromEntries(entries);
+  return `${JSON.stringify(file, null, 2)}\n`;
+}
+
+export function updateLockfile(tree: Tree, name: string) {
+  const manifest = tree.read(`services/${name}/package.json`, 'utf8');
+  const [file] = LOCKFILES as [string];
+  const text = tree.read(file, 'utf8');
+  if (text) tree.write(file, lock(text, name, manifest ? JSON.parse(manifest) : undefined));
+}
