@@ -18,9 +18,10 @@ export function lock(text: string, name: string, manifest?: { name: string; vers
   return `${JSON.stringify(file, null, 2)}\n`;
 }
 
-export function updateLockfile(tree: Tree, name: string) {
-  const manifest = tree.read(`services/${name}/package.json`, 'utf8');
-  const [file] = LOCKFILES as [string];
+/** @param isThere whether the service is to have its entries, or lose them */
+export function updateLockfile(tree: Tree, name: string, isThere: boolean) {
+  const file = LOCKFILES[0]!;
   const text = tree.read(file, 'utf8');
-  if (text) tree.write(file, lock(text, name, manifest ? JSON.parse(manifest) : undefined));
+  const manifest = () => JSON.parse(tree.read(`services/${name}/package.json`, 'utf8')!);
+  if (text) tree.write(file, lock(text, name, isThere ? manifest() : undefined));
 }

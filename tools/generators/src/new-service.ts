@@ -19,7 +19,7 @@ export async function newService(tree: Tree, kind: Kind, options: Options) {
   if (kind === 'worker') generateFiles(tree, join(TEMPLATES, 'job'), 'libs/jobs/src', names);
   await formatNew(tree);
   addWiring(tree, names);
-  updateLockfile(tree, names.name);
+  updateLockfile(tree, names.name, true);
   return names;
 }
 

@@ -17,7 +17,7 @@ export function removeService(tree: Tree, name: string) {
   refuseCalled(tree, name);
   tree.delete(`services/${name}`);
   removeWiring(tree, name, service.jobs);
-  updateLockfile(tree, name);
+  updateLockfile(tree, name, false);
 }
 
 function refuseUsed(tree: Tree, name: string, job: string) {
