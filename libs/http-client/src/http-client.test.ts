@@ -4,7 +4,7 @@ import { afterEach, expect, test } from 'vitest';
 import { createClient } from './http-client.ts';
 
 const servers: Server[] = [];
-afterEach(() => servers.splice(0).forEach((server) => server.close()));
+afterEach(() => servers.splice(0).forEach((server) => (server.close(), server.closeAllConnections())));
 
 async function serverOf(listener: RequestListener) {
   const server = createServer(listener);
@@ -51,4 +51,50 @@ test('stops trying when it is aborted', async () => {
   const call = createClient(url)('/x', { requestId: 'r', signal: stop.signal });
   stop.abort();
   await expect(call).rejects.toThrow(/abort/);
+});
+
+test('stops in the middle of an answer when it is aborted', async () => {
+  const stop = new AbortController();
+  const url = await serverOf((_req, res) => {
+    res.write('{"half":');
+    setTimeout(() => stop.abort(), 20);
+  });
+  await expect(createClient(url)('/x', { requestId: 'r', signal: stop.signal })).rejects.toThrow(/abort/);
+});
+
+test('tries again after an answer that broke off, and one that did not come', async () => {
+  let calls = 0;
+  const url = await serverOf((_req, res) => {
+    calls += 1;
+    if (calls === 1) res.writeHead(200, { 'content-length': 100 }).write('{"ok":', () => res.destroy());
+    if (calls === 3) res.end('{"ok":true}');
+  });
+  expect(await createClient(url, { timeoutMs: 100, longestPauseMs: 10 })('/x', { requestId: 'r' })).toEqual({
+    ok: true,
+  });
+  expect(calls).toBe(3);
+});
+
+test('outlasts a service that is not there yet, and says so of one that never comes', async () => {
+  const url = await serverOf((_req, res) => void res.writeHead(204).end());
+  const [server] = servers;
+  const { port } = server!.address() as AddressInfo;
+  await new Promise((resolve) => server!.close(resolve));
+  const call = createClient(url)('/x', { requestId: 'r' });
+  setTimeout(() => server!.listen(port, '127.0.0.1'), 500);
+  expect(await call).toBeUndefined();
+  await new Promise((resolve) => (server!.close(resolve), server!.closeAllConnections()));
+  const impatient = createClient(url, { longestPauseMs: 10 });
+  await expect(impatient('/x', { requestId: 'r' })).rejects.toThrow(`GET /x of 127.0.0.1:${port}: ECONNREFUSED`);
+});
+
+test('waits as long as it is asked to, but not for an hour', async () => {
+  const at: number[] = [];
+  const url = await serverOf((_req, res) => {
+    at.push(performance.now());
+    res.writeHead(at.length < 3 ? 503 : 200, { 'retry-after': at.length < 2 ? '1' : '3600' }).end('{}');
+  });
+  await createClient(url, { longestPauseMs: 1500 })('/x', { requestId: 'r' });
+  expect(at[1]! - at[0]!).toBeGreaterThan(950);
+  expect(at[2]! - at[1]!).toBeLessThan(3000);
 });

@@ -86,6 +86,25 @@ test('a failed concurrent index leaves no invalid index', async () => {
   expect(await run()).toEqual(['2_index']);
 });
 
+test('an index that somebody else is building is left alone', async () => {
+  write('1_table', 'CREATE TABLE t1 (id int);');
+  await run();
+  await client.query('BEGIN; INSERT INTO t1 VALUES (1)');
+  const builder = new Client(connection(database.adminUrl));
+  await builder.connect();
+  const built = builder.query('CREATE INDEX CONCURRENTLY t1_id ON t1 (id)');
+  const invalid = "SELECT FROM pg_index WHERE indexrelid = to_regclass('t1_id') AND NOT indisvalid";
+  await expect.poll(async () => (await client.query(invalid)).rowCount).toBe(1);
+  write('2_bad', 'SELECT nothing;');
+  await expect(run()).rejects.toThrow('2_bad failed');
+  write('2_bad', 'CREATE TABLE t2 (id int);');
+  expect(await run()).toEqual(['2_bad']);
+  await client.query('COMMIT');
+  await built;
+  await builder.end();
+  expect((await client.query(invalid)).rowCount).toBe(0);
+});
+
 test('a concurrent index is built while others wait for the lock', async () => {
   write('1_table', 'CREATE TABLE t1 (id int);');
   write('2_index', 'CREATE INDEX CONCURRENTLY t1_id ON t1 (id);');

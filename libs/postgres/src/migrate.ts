@@ -105,14 +105,21 @@ export async function awaitMigrations(url: string, prismaDir: string, { seconds,
 async function forgetUnfinished(client: ClientBase): Promise<string | undefined> {
   const { rows: tables } = await client.query("SELECT to_regclass('_prisma_migrations') IS NOT NULL AS known");
   if (!tables[0].known) return undefined;
-  const { rows: indexes } = await client.query(
-    'SELECT indexrelid::regclass::text AS name FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid WHERE NOT indisvalid AND relnamespace = current_schema()::regnamespace',
-  );
-  for (const { name } of indexes) await client.query(`DROP INDEX CONCURRENTLY ${name}`);
   const { rows } = await client.query(
     'UPDATE _prisma_migrations SET rolled_back_at = now() WHERE finished_at IS NULL AND rolled_back_at IS NULL RETURNING migration_name AS name',
   );
+  if (rows.length > 0) await dropInvalidIndexes(client);
   return rows.at(-1)?.name;
+}
+
+/** Not those that somebody is building at this moment. */
+async function dropInvalidIndexes(client: ClientBase) {
+  const { rows } = await client.query(
+    `SELECT indexrelid::regclass::text AS name FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+     WHERE NOT indisvalid AND relnamespace = current_schema()::regnamespace
+       AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index WHERE index_relid = indexrelid)`,
+  );
+  for (const { name } of rows) await client.query(`DROP INDEX CONCURRENTLY ${name}`);
 }
 
 /** Where in its file a statement failed, when Postgres says so. */

@@ -15,8 +15,9 @@ export function createPool(url: string, { log, max = 10 }: { log: Logger; max?: 
     idle_in_transaction_session_timeout: 10_000,
     keepAlive: true,
   });
-  const lost = (error: Error) => log.warn({ reason: error.message }, 'lost a database connection');
-  pool.on('error', lost).on('connect', (client) => client.on('error', lost));
+  pool.on('error', (error) => log.warn({ reason: error.message }, 'lost a database connection'));
+  // Whoever uses a connection learns of its loss from the query; without a listener the process would end.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   return pool;
 }
 

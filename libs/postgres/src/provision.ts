@@ -3,9 +3,8 @@ import { withStructureLock } from './lock.ts';
 import { connection, schemaOf } from './pool.ts';
 import type { Say } from './ready.ts';
 
-/** Owns the job queue; every service role is a member, and so may add and take jobs. */
-export const QUEUE_ROLE = 'queue';
-export const QUEUE_SCHEMA = 'graphile_worker';
+/** May add and take jobs, as `installQueue` of @keelson/queue grants it; every service role is a member. */
+export const QUEUE_ROLE = 'queue_user';
 
 /**
  * Gives every service its role, and its schema where its URL names one: `postgresql://role:password@host/db?schema=s`.
@@ -18,7 +17,6 @@ export async function provision(adminUrl: string, serviceUrls: string[], say: Sa
     try {
       await client.query('REVOKE ALL ON SCHEMA public FROM PUBLIC');
       await ensureRole(client, QUEUE_ROLE, 'NOLOGIN');
-      await client.query(`CREATE SCHEMA IF NOT EXISTS ${QUEUE_SCHEMA} AUTHORIZATION ${QUEUE_ROLE}`);
       for (const url of serviceUrls) await provisionService(client, url);
     } finally {
       await client.end();

@@ -2,13 +2,13 @@ import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { startPostgres } from '@keelson/embedded-postgres';
 import { Client } from 'pg';
-import { GenericContainer, Wait } from 'testcontainers';
+import { GenericContainer, getContainerRuntimeClient, Wait } from 'testcontainers';
 import { inject } from 'vitest';
 import type { TestProject } from 'vitest/node';
 import { migrate } from './migrate.ts';
 import { connection } from './pool.ts';
 import { provision } from './provision.ts';
-import { reasonOf, waitForPostgres } from './ready.ts';
+import { waitForPostgres } from './ready.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -20,6 +20,8 @@ declare module 'vitest' {
 }
 
 const TEMPLATE = 'template_keelson';
+/** As in docker-compose.yml and in the embedded Postgres. */
+const LOCALE = '--encoding=UTF8 --locale=C --locale-provider=builtin --builtin-locale=C.UTF-8';
 const quiet = () => undefined;
 
 /**
@@ -28,17 +30,26 @@ const quiet = () => undefined;
  */
 export default async function setup(project: TestProject) {
   const server = await startServer();
-  await waitForPostgres(server.url, { seconds: 60, say: quiet });
-  const root = project.config.root;
+  try {
+    project.provide('postgresUrl', server.url);
+    project.provide('templateUrl', await makeTemplate(server.url, project.config.root));
+    return server.stop;
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+}
+
+/** @param root the project's folder: service.json says its schema, prisma/ holds its migrations, where it has them */
+async function makeTemplate(serverUrl: string, root: string): Promise<string> {
+  await waitForPostgres(serverUrl, { seconds: 60, say: quiet });
   const role = `test_${basename(root).replaceAll('-', '_')}`;
   const schema = readSchema(root);
-  await execute(server.url, `CREATE DATABASE ${TEMPLATE}`);
-  const templateUrl = withParts(server.url, { username: role, password: 'test', pathname: TEMPLATE, schema });
-  await provision(withParts(server.url, { pathname: TEMPLATE }), [templateUrl], quiet);
+  await execute(serverUrl, `CREATE DATABASE ${TEMPLATE}`);
+  const templateUrl = withParts(serverUrl, { username: role, password: 'test', pathname: TEMPLATE, schema });
+  await provision(withParts(serverUrl, { pathname: TEMPLATE }), [templateUrl], quiet);
   if (existsSync(join(root, 'prisma'))) await migrate(templateUrl, join(root, 'prisma'), quiet);
-  project.provide('postgresUrl', server.url);
-  project.provide('templateUrl', templateUrl);
-  return server.stop;
+  return templateUrl;
 }
 
 /** A database of its own, a copy of the template: `url` is the service's, `adminUrl` a superuser's. */
@@ -54,20 +65,17 @@ export async function createTestDatabase() {
 
 /** Testcontainers where a Docker engine answers, the embedded Postgres elsewhere. */
 async function startServer(): Promise<{ url: string; stop: () => Promise<void> }> {
-  try {
-    const container = await new GenericContainer('postgres:18-trixie')
-      .withEnvironment({ POSTGRES_PASSWORD: 'test' })
-      .withCommand(['postgres', '-c', 'fsync=off', '-c', 'max_connections=200'])
-      .withTmpFs({ '/var/lib/postgresql': 'rw' })
-      .withExposedPorts(5432)
-      .withWaitStrategy(Wait.forListeningPorts())
-      .start();
-    const url = `postgresql://postgres:test@${container.getHost()}:${container.getMappedPort(5432)}/postgres`;
-    return { url, stop: async () => void (await container.stop()) };
-  } catch (error) {
-    process.stderr.write(`Postgres runs embedded, not in a container: ${reasonOf(error).split('\n')[0]}\n`);
-    return startPostgres();
-  }
+  const engine = await getContainerRuntimeClient().catch(() => undefined);
+  if (!engine) return startPostgres();
+  const container = await new GenericContainer('postgres:18-trixie')
+    .withEnvironment({ POSTGRES_PASSWORD: 'test', POSTGRES_INITDB_ARGS: LOCALE })
+    .withCommand(['postgres', '-c', 'fsync=off', '-c', 'max_connections=200'])
+    .withTmpFs({ '/var/lib/postgresql': 'rw' })
+    .withExposedPorts(5432)
+    .withWaitStrategy(Wait.forListeningPorts())
+    .start();
+  const url = `postgresql://postgres:test@${container.getHost()}:${container.getMappedPort(5432)}/postgres`;
+  return { url, stop: async () => void (await container.stop()) };
 }
 
 function readSchema(root: string): string | undefined {

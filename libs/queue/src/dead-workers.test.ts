@@ -6,10 +6,11 @@ import { join } from 'node:path';
 import { createLogger } from '@keelson/logger';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { enqueue } from './enqueue.ts';
+import { handle, type JobHandler } from './handler.ts';
 import { createNetwork } from './testing-network.ts';
 import { lasting } from './testing-worker.ts';
 import { createTestQueue } from './testing.ts';
-import { handle, startWorker, type JobHandler, type WorkerOptions } from './worker.ts';
+import { startWorker, type WorkerOptions } from './worker.ts';
 
 const log = createLogger({ service: 'test', level: 'silent' });
 
@@ -48,7 +49,9 @@ function startProcess() {
 
 const add = () => enqueue((sql, ...values) => queue.query(sql, values), lasting, {}, { requestId: 'r' });
 const jobs = () => queue.query('SELECT attempts, locked_by, last_error, run_at FROM graphile_worker._private_jobs');
-const lives = async () => (await queue.query("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted")).length;
+const LIFE = `FROM pg_locks JOIN pg_database AS db ON db.oid = database
+  WHERE locktype = 'advisory' AND granted AND datname = current_database()`;
+const lives = async () => (await queue.query(`SELECT ${LIFE}`)).length;
 /** Each sweep touches the health file. */
 const nextSweep = async (healthFile: string) => {
   const touched = () => statSync(healthFile).mtimeMs;
@@ -109,8 +112,7 @@ test('a living worker keeps its job, also when the connection that shows its lif
   await expect.poll(lives, soon).toBe(2);
 
   for (let cut = 0; cut < 4; cut += 1) {
-    const locks = "FROM pg_locks WHERE locktype = 'advisory' AND granted";
-    expect(await queue.query(`SELECT pg_terminate_backend(pid, 1000) ${locks}`)).toHaveLength(2);
+    expect(await queue.query(`SELECT pg_terminate_backend(pid, 1000) ${LIFE}`)).toHaveLength(2);
     await nextSweep(healthFile);
   }
   expect(await lives()).toBe(2);

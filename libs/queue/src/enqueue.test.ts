@@ -21,7 +21,10 @@ afterEach(async () => {
 });
 
 const run = (sql: string, ...values: unknown[]) => client.query(sql, values);
-const jobs = () => queue.query('SELECT identifier, payload, attempts, max_attempts FROM graphile_worker._private_jobs JOIN graphile_worker._private_tasks AS tasks ON tasks.id = task_id');
+const jobs = () =>
+  queue.query(
+    'SELECT identifier, payload, attempts, max_attempts FROM graphile_worker._private_jobs JOIN graphile_worker._private_tasks AS tasks ON tasks.id = task_id',
+  );
 
 test('the job exists once the transaction commits', async () => {
   await client.query('BEGIN');

@@ -2,7 +2,7 @@ import type { Logger } from '@keelson/logger';
 import { reasonOf } from '@keelson/postgres';
 import type { Pool } from 'pg';
 import type { Envelope } from './contract.ts';
-import type { JobHandler } from './worker.ts';
+import type { JobHandler } from './handler.ts';
 
 type GivenUp = { id: string; name: string; payload: unknown; attempts: number; reason: string };
 

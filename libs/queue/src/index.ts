@@ -1,4 +1,5 @@
 export { defineJob, type JobContract } from './contract.ts';
 export { enqueue, type Run } from './enqueue.ts';
+export { handle, type JobContext, type JobHandler } from './handler.ts';
 export { installQueue } from './install.ts';
-export { handle, startWorker, type JobContext, type JobHandler, type WorkerOptions } from './worker.ts';
+export { startWorker, type WorkerOptions } from './worker.ts';

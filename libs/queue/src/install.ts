@@ -2,25 +2,33 @@ import { connection, QUEUE_ROLE, withStructureLock, type Say } from '@keelson/po
 import { Logger, runMigrations } from 'graphile-worker';
 import { Pool } from 'pg';
 
-/** Makes or upgrades the queue's tables, owned by the queue's role. Idempotent; needs a superuser's URL. */
+/**
+ * Makes or upgrades the queue, and lets the services add and take jobs. The queue stays the superuser's: whoever owned
+ * its functions could run code as any service that calls them. Idempotent; needs a superuser's URL.
+ */
 export async function installQueue(adminUrl: string, say: Say) {
   await withStructureLock(adminUrl, { say }, async () => {
-    const admin = open(adminUrl);
-    const pgPool = open(adminUrl, { role: QUEUE_ROLE });
+    const pgPool = new Pool({ ...connection(adminUrl), max: 2 });
+    pgPool.on('error', () => undefined).on('connect', (client) => client.on('error', () => undefined));
     try {
-      const { rows } = await admin.query('SELECT quote_ident(current_database()) AS database');
-      const privilege = `CREATE ON DATABASE ${rows[0].database}`;
-      // CREATE SCHEMA IF NOT EXISTS asks for this even where the schema exists; the members of the role must not keep it.
-      await admin.query(`GRANT ${privilege} TO ${QUEUE_ROLE}`);
-      const migrated = runMigrations({ pgPool, logger: new Logger(() => () => undefined) });
-      await migrated.finally(() => admin.query(`REVOKE ${privilege} FROM ${QUEUE_ROLE}`));
+      await runMigrations({ pgPool, logger: new Logger(() => () => undefined) });
+      await pgPool.query(GRANTS);
     } finally {
-      await Promise.all([admin.end(), pgPool.end()]);
+      await pgPool.end();
     }
   });
 }
 
-function open(url: string, settings?: Record<string, string>) {
-  const pool = new Pool({ ...connection(url, settings), max: 2 });
-  return pool.on('error', () => undefined).on('connect', (client) => client.on('error', () => undefined));
-}
+/** Its tables have row-level security and no policy, so that without one their owner alone sees rows. */
+const GRANTS = `
+  GRANT USAGE ON SCHEMA graphile_worker TO ${QUEUE_ROLE};
+  GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA graphile_worker TO ${QUEUE_ROLE};
+  REVOKE INSERT, UPDATE, DELETE ON graphile_worker.migrations FROM ${QUEUE_ROLE};
+  GRANT USAGE ON ALL SEQUENCES IN SCHEMA graphile_worker TO ${QUEUE_ROLE};
+  GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA graphile_worker TO ${QUEUE_ROLE};
+  DO $$ DECLARE name regclass; BEGIN
+    FOR name IN SELECT oid FROM pg_class WHERE relnamespace = 'graphile_worker'::regnamespace AND relrowsecurity LOOP
+      EXECUTE format('DROP POLICY IF EXISTS services ON %s', name);
+      EXECUTE format('CREATE POLICY services ON %s TO ${QUEUE_ROLE} USING (true) WITH CHECK (true)', name);
+    END LOOP;
+  END $$;`;

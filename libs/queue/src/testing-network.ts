@@ -5,16 +5,18 @@ export async function createNetwork(url: string) {
   const pairs = new Set<[Socket, Socket]>();
   let admits: (startup: string) => boolean = () => true;
   const server = createServer((inbound) => {
-    inbound.on('error', () => undefined).once('data', (startup) => {
-      if (!admits(startup.toString())) return;
-      const outbound = connect(Number(new URL(url).port), new URL(url).hostname).on('error', () => undefined);
-      outbound.write(startup);
-      inbound.pipe(outbound).pipe(inbound);
-      const pair: [Socket, Socket] = [inbound, outbound];
-      pairs.add(pair);
-      inbound.once('close', () => (outbound.destroy(), pairs.delete(pair)));
-      outbound.once('close', () => inbound.destroy());
-    });
+    inbound
+      .on('error', () => undefined)
+      .once('data', (startup) => {
+        if (!admits(startup.toString())) return;
+        const outbound = connect(Number(new URL(url).port), new URL(url).hostname).on('error', () => undefined);
+        outbound.write(startup);
+        inbound.pipe(outbound).pipe(inbound);
+        const pair: [Socket, Socket] = [inbound, outbound];
+        pairs.add(pair);
+        inbound.once('close', () => (outbound.destroy(), pairs.delete(pair)));
+        outbound.once('close', () => inbound.destroy());
+      });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;

@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { createLogger } from '@keelson/logger';
 import { z } from 'zod';
 import { defineJob } from './contract.ts';
-import { handle, startWorker } from './worker.ts';
+import { handle } from './handler.ts';
+import { startWorker } from './worker.ts';
 
 /** A job that lasts until it is interrupted. */
 export const lasting = defineJob({ name: 'lasting', payload: z.object({}), maxAttempts: 2 });

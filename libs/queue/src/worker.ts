@@ -1,30 +1,13 @@
 import { utimes, writeFile } from 'node:fs/promises';
 import type { Logger } from '@keelson/logger';
 import { createPool, reasonOf } from '@keelson/postgres';
-import { Logger as WorkerLogger, run, type JobHelpers, type RunnerOptions } from 'graphile-worker';
-import type { Pool } from 'pg';
-import type { Envelope, JobContract } from './contract.ts';
+import { Logger as WorkerLogger, run, type RunnerOptions } from 'graphile-worker';
+import type { Pool, PoolClient } from 'pg';
 import { givenUpSweep } from './given-up.ts';
+import type { JobHandler } from './handler.ts';
 import { deadWorkerSweep, showLife } from './liveness.ts';
 import { pause } from './pause.ts';
-
-/** `signal` aborts when this worker stops. */
-export type JobContext = { log: Logger; requestId: string; attempt: number; signal: AbortSignal };
-
-/**
- * A contract and what is done for it. Both functions are idempotent: what was done, or half done, may be done again,
- * and by two at once where a worker was taken for dead because it could not reach the database.
- */
-export type JobHandler<T = unknown> = {
-  job: JobContract<T>;
-  /** Takes less than 4 hours: after that the job is everybody's again. */
-  run: (data: T, context: JobContext) => Promise<void>;
-  /** Told once no try is left, with the reason of the last failure; tried again until it succeeds. */
-  onGivenUp: (data: T, reason: string, context: JobContext) => Promise<void>;
-};
-
-/** Ties a handler to the payload type of its contract. */
-export const handle = <T>(handler: JobHandler<T>) => handler as JobHandler;
+import { giveBack, task } from './task.ts';
 
 export type WorkerOptions = {
   url: string;
@@ -33,7 +16,10 @@ export type WorkerOptions = {
   /** Touched at every look at the queue that is answered. */
   healthFile: string;
   concurrency?: number;
-  /** How often dead workers' jobs and given-up ones are looked for. A dead worker's jobs run again after two looks. */
+  /**
+   * How often dead workers' jobs and given-up ones are looked for. Two looks release a dead worker's jobs: 11 s at most
+   * after its process died, 31 s after its host did. A living worker is safe while looks are more than 3 s apart.
+   */
   sweepMs?: number;
 };
 
@@ -49,6 +35,8 @@ const STOP_MS = 4000;
  */
 export async function startWorker({ url, handlers, log, healthFile, concurrency = 2, sweepMs = 5000 }: WorkerOptions) {
   const pool = createPool(url, { log, max: concurrency + 4 });
+  // A query that timed out is still under way on its connection, which graphile-worker would hand on to the next one.
+  pool.on('release', (_, client) => void (isBusy(client) && client.end()));
   const stopping = new AbortController();
   const { signal } = stopping;
   let life: ReturnType<typeof showLife> | undefined;
@@ -117,46 +105,12 @@ export async function startWorker({ url, handlers, log, healthFile, concurrency 
   };
 }
 
+const isBusy = (client: PoolClient) => !(client as PoolClient & { readyForQuery: boolean }).readyForQuery;
+
 /** Without it graphile-worker would try to make one, for which a service has no right. */
 async function assertQueue(pool: Pool) {
   const { rows } = await pool.query("SELECT to_regclass('graphile_worker.jobs') AS queue");
   if (!rows[0].queue) throw new Error('This database has no queue: the service provision makes it, run it first.');
-}
-
-function task({ job, run }: JobHandler, pool: Pool, log: Logger) {
-  return async (payload: unknown, { job: row, abortSignal: signal }: JobHelpers) => {
-    const { data, requestId } = payload as Envelope;
-    const jobLog = log.child({ requestId, job: job.name, jobId: row.id, attempt: row.attempts });
-    jobLog.info('job started');
-    try {
-      await run(job.payload.parse(data), { log: jobLog, requestId, attempt: row.attempts, signal });
-      jobLog.info('job done');
-    } catch (error) {
-      jobLog.warn({ reason: reasonOf(error) }, signal.aborted ? 'job interrupted' : 'job failed');
-      if (signal.aborted) await giveBack(pool, row.locked_by!, row.id);
-      throw error;
-    } finally {
-      await untilItAnswers(pool, signal);
-    }
-  };
-}
-
-/** Lets another worker take this job, or all of this worker's, with the try that it had. Nor can it fail here any more. */
-async function giveBack(pool: Pool, worker: string, job?: string) {
-  await pool.query(
-    `UPDATE graphile_worker._private_jobs SET attempts = attempts - 1, locked_at = NULL, locked_by = NULL
-     WHERE locked_by = $1 AND id = coalesce($2, id)`,
-    [worker, job],
-  );
-}
-
-/** graphile-worker stops for good when it cannot write how a job ended, so it hears of that while the database answers. */
-async function untilItAnswers(pool: Pool, signal: AbortSignal) {
-  while (!signal.aborted) {
-    const answers = await pool.query('SELECT 1').catch(() => undefined);
-    if (answers) return;
-    await pause(1000, signal);
-  }
 }
 
 /** Runs `act` again and again until `signal` aborts. A failure is logged, and the next turn comes all the same. */
