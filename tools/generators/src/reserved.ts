@@ -3,7 +3,7 @@ const words = (text: string) => new Set(text.trim().split(/\s+/));
 /** Names of containers, roles, schemas, networks and folders that the stack has already. */
 export const RESERVED_NAMES = words(`
   adminer api backup console data database deploy edge gateway graphile-worker healthz information-schema internal job
-  keelson keelson-api loopback media metrics nginx openapi postgres provision proxy public queue readyz template0
+  keelson keelson-api loopback media metrics nginx openapi postgres provision proxy public queue queue-user readyz template0
   template1 worker
 `);
 
