@@ -50,6 +50,18 @@ test('what is added is removed to the byte, also in the files that git ignores',
   expect(changes()).toBe('');
 });
 
+test('a service is taken out of an .env that was made with it', { timeout: 60_000 }, () => {
+  const masked = () => own()[0]!.replaceAll(/=\w{48}$/gm, '=');
+  const before = masked();
+  expect(run('new', 'api', 'orders').status).toBe(0);
+  rmSync(join(copy, '.env'));
+  execFileSync('sh', ['scripts/setup'], { cwd: copy, stdio: 'ignore' });
+  expect(masked()).toContain('ORDERS_API_PASSWORD=\n');
+  expect(run('remove', 'orders-api').status).toBe(0);
+  expect(masked()).toBe(before);
+  expect(changes()).toBe('');
+});
+
 test('a dry run and a refusal write nothing', { timeout: 60_000 }, () => {
   expect(run('new', 'api', 'orders', '--dry-run').status).toBe(0);
   expect(run('new', 'api', 'roster')).toEqual({

@@ -62,6 +62,9 @@ async function main() {
     }
   }
   settle(root, service);
+  if (verb === 'new')
+    process.stdout.write(`${service} is there: npm start runs it, npx nx test ${service} tests it.\n`);
+  else process.stdout.write(`${service} is gone. What it had in a database is still there.\n`);
 }
 
 await main().catch((error: Error & { code?: string }) => {

@@ -36,7 +36,7 @@ export function removeWiring(tree: Tree, name: string, jobs: string[]) {
         return lines.toString();
       });
   change(tree, ENV_TEMPLATE, (text) => removeFromEnvTemplate(text, name, variable));
-  if (tree.exists(ENV)) change(tree, ENV, (text) => removeFromEnv(text, variable));
+  if (tree.exists(ENV)) change(tree, ENV, (text) => removeFromEnv(text, name, variable));
   tree.delete(routeFile(name));
   for (const job of jobs) {
     change(tree, JOBS, (text) => text.replace(new RegExp(`^export .* from '\\./${job}\\.ts';\n`, 'm'), ''));
@@ -175,9 +175,11 @@ function removeFromEnvTemplate(text: string, name: string, variable: string) {
 const isOwn = (line: string, variable: string) =>
   new RegExp(`^#?${variable}_(PASSWORD|PORTS|DEBUG_PORTS|MEMORY)=`).test(line);
 
-/** scripts/setup adds an empty line, the comment and the variable. */
-const removeFromEnv = (text: string, variable: string) =>
-  text.replace(new RegExp(`\\n?(^#.*\\n)?^${variable}_PASSWORD=.*\\n`, 'm'), '');
+/** scripts/setup adds an empty line, the comment and the variable; or made all of it of the template. */
+function removeFromEnv(text: string, name: string, variable: string) {
+  const added = new RegExp(`^\\n${roleComment(name)}\\n${variable}_PASSWORD=.*\\n`, 'm');
+  return removeFromEnvTemplate(text.replace(added, ''), name, variable);
+}
 
 const escaped = (path: string) => path.replaceAll('.', '\\.');
 
