@@ -35,14 +35,14 @@ const changes = () => git('status', '--porcelain', '--', '.', ':!node_modules');
 test('what is added is removed to the byte, also in the files that git ignores', { timeout: 60_000 }, () => {
   const before = own();
   const added = [
-    ['api', 'orders'],
-    ['api', 'shop', '--resource=line-item', '--route=/api/v1/shop/items'],
-    ['worker', 'invoices'],
-    ['worker', 'mails', '--no-database'],
+    ['api', 'sample-orders'],
+    ['api', 'sample-shop', '--resource=line-item', '--route=/api/v1/sample-shop/items'],
+    ['worker', 'sample-invoices'],
+    ['worker', 'sample-mails', '--no-database'],
   ] as const;
   for (const args of added) expect(run('new', ...args)).toEqual({ status: 0, stderr: '' });
   for (const [kind, name] of added) {
-    expect(own()[0]).toMatch(new RegExp(`^${name}_${kind}_PASSWORD=\\w{48}$`, 'im'));
+    expect(own()[0]).toMatch(new RegExp(`^${name.replace('-', '_')}_${kind}_PASSWORD=\\w{48}$`, 'im'));
     expect(own()[1]).toContain(`\n  ${name}-${kind}:\n`);
   }
   for (const [kind, name] of added) expect(run('remove', `${name}-${kind}`)).toEqual({ status: 0, stderr: '' });
@@ -53,21 +53,21 @@ test('what is added is removed to the byte, also in the files that git ignores',
 test('a service is taken out of an .env that was made with it', { timeout: 60_000 }, () => {
   const masked = () => own()[0]!.replaceAll(/=\w{48}$/gm, '=');
   const before = masked();
-  expect(run('new', 'api', 'orders').status).toBe(0);
+  expect(run('new', 'api', 'sample-orders').status).toBe(0);
   rmSync(join(copy, '.env'));
   execFileSync('sh', ['scripts/setup'], { cwd: copy, stdio: 'ignore' });
-  expect(masked()).toContain('ORDERS_API_PASSWORD=\n');
-  expect(run('remove', 'orders-api').status).toBe(0);
+  expect(masked()).toContain('SAMPLE_ORDERS_API_PASSWORD=\n');
+  expect(run('remove', 'sample-orders-api').status).toBe(0);
   expect(masked()).toBe(before);
   expect(changes()).toBe('');
 });
 
 test('a dry run and a refusal write nothing', { timeout: 60_000 }, () => {
-  expect(run('new', 'api', 'orders', '--dry-run').status).toBe(0);
+  expect(run('new', 'api', 'sample-orders', '--dry-run').status).toBe(0);
   expect(run('new', 'api', 'roster')).toEqual({
     status: 64,
     stderr: 'services/roster-api is there already: choose another name.\n',
   });
-  expect(run('new', 'api', 'orders', '--colour').status).toBe(64);
+  expect(run('new', 'api', 'sample-orders', '--colour').status).toBe(64);
   expect(changes()).toBe('');
 });

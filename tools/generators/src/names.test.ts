@@ -39,6 +39,8 @@ describe('a refusal is a sentence', () => {
     [{ name: 'current-user' }, 'keyword of Postgres'],
     [{ name: 'shop', resource: 'class' }, 'would clash'],
     [{ name: 'shop', resource: 'prisma-client' }, 'would clash'],
+    [{ name: 'shop', job: 'send' }, 'by what it does to what'],
+    [{ name: 'shop', job: 'start-worker' }, 'by what it does to what'],
     [{ name: 'shop', route: '/orders' }, 'must be like /api/v1/line-items'],
     [{ name: 'shop', route: '/api/v1/Orders/' }, 'must be like /api/v1/line-items'],
   ])('%j', ([options, said]) => {

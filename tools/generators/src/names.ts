@@ -1,6 +1,6 @@
 import { camelize, pluralize, singularize } from 'inflection';
 import { Refusal } from './refusal.ts';
-import { RESERVED_NAMES, RESERVED_RESOURCES, SQL_KEYWORDS } from './reserved.ts';
+import { RESERVED_JOBS, RESERVED_NAMES, RESERVED_RESOURCES, SQL_KEYWORDS } from './reserved.ts';
 
 export type Kind = 'api' | 'worker';
 export type Options = {
@@ -40,8 +40,8 @@ export function namesOf(kind: Kind, options: Options) {
     throw new Refusal(
       `The resource ${item} would clash with a word of TypeScript, Prisma or the service itself: name another one with --resource.`,
     );
-  if (['main', 'config', 'database', 'testing-process'].includes(job))
-    throw new Refusal(`The job ${job} would clash with the file src/${job}.ts: name another one with --job.`);
+  if (!job.includes('-') || RESERVED_JOBS.has(job))
+    throw new Refusal(`The job ${job} cannot be used: name it with --job by what it does to what, such as send-mail.`);
   const route = options.route ?? `/api/v1/${items}`;
   if (!ROUTE.test(route))
     throw new Refusal(

@@ -25,7 +25,8 @@ function refuseUsed(tree: Tree, name: string, job: string) {
   if (!contract) return;
   visitNotIgnoredFiles(tree, 'services', (file) => {
     if (file.startsWith(`services/${name}/`) || !file.endsWith('.ts')) return;
-    if (new RegExp(`\\b${contract}\\b`).test(tree.read(file, 'utf8') ?? ''))
+    const imported = new RegExp(`import [^;]*\\b${contract}\\b[^;]* from '@keelson/jobs'`);
+    if (imported.test(tree.read(file, 'utf8') ?? ''))
       throw new Refusal(`${file} uses the job ${contract} of ${name}: take it out there first.`);
   });
 }

@@ -29,3 +29,9 @@ export const RESERVED_RESOURCES = words(`
   prisma prisma-client sql enumerable transaction-client
   answer app checked-api client config database idempotent-answer logger main operation pool problem row service sort
 `);
+
+/** Files and functions of the templates, to which a job would give its name, too. */
+export const RESERVED_JOBS = words(`
+  close-with-grace create-database create-logger create-pool create-test-database create-test-queue define-job reason-of
+  schema-of start-process start-worker testing-process
+`);

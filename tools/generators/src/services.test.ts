@@ -104,38 +104,38 @@ describe('the templates have the shape of the reference services', () => {
 
   test('an API has that of roster-api', async () => {
     const made = tree();
-    await newService(made, 'api', { name: 'crew', resource: 'sailor' });
+    await newService(made, 'api', { name: 'sample-crew', resource: 'sample-sailor' });
     const names: [RegExp, string][] = [
-      [/sailor/g, 'worker'],
-      [/Sailor/g, 'Worker'],
-      [/SAILOR/g, 'WORKER'],
-      [/Crew/g, 'Roster'],
+      [/sample-sailor|sampleSailor/g, 'worker'],
+      [/SampleSailor/g, 'Worker'],
+      [/SAMPLE_SAILOR/g, 'WORKER'],
+      [/SampleCrew/g, 'Roster'],
       [/20260101000000_init/g, '20261121000000_init'],
     ];
     const reference = shape(tree(), 'roster-api');
-    for (const [file, exports] of shape(made, 'crew-api', names)) {
+    for (const [file, exports] of shape(made, 'sample-crew-api', names)) {
       expect(reference.has(file), `roster-api has no ${file}`).toBe(true);
       expect(reference.get(file), file).toEqual(expect.arrayContaining(exports));
     }
-    const onlyInReference = [...reference.keys()].filter((file) => !shape(made, 'crew-api', names).has(file));
+    const onlyInReference = [...reference.keys()].filter((file) => !shape(made, 'sample-crew-api', names).has(file));
     expect(onlyInReference.filter((file) => !/export|seed|bad-input|idempotency\.test/.test(file))).toEqual([]);
     const dependencies = (of: Tree, name: string) =>
       JSON.parse(of.read(`services/${name}/package.json`, 'utf8')!).dependencies;
     const queueing = ['@keelson/jobs', '@keelson/queue'];
     const shared = Object.entries(dependencies(tree(), 'roster-api')).filter(([name]) => !queueing.includes(name));
-    expect(Object.entries(dependencies(made, 'crew-api'))).toEqual(shared);
+    expect(Object.entries(dependencies(made, 'sample-crew-api'))).toEqual(shared);
   });
 
   test.for([true, false])('a worker has that of exports-worker (database: %s)', async (database) => {
     const made = tree();
-    await newService(made, 'worker', { name: 'crew', job: 'export-sailors', database });
+    await newService(made, 'worker', { name: 'sample-crew', job: 'export-sailors', database });
     const names: [RegExp, string][] = [
       [/sailors/g, 'workers'],
       [/Sailors/g, 'Workers'],
-      [/Crew/g, 'Exports'],
+      [/SampleCrew/g, 'Exports'],
     ];
     const reference = shape(tree(), 'exports-worker');
-    const own = shape(made, 'crew-worker', names);
+    const own = shape(made, 'sample-crew-worker', names);
     const common = [...own.keys()].filter((file) => reference.has(file));
     const fromDatabase = [...own.keys()].filter((file) => !reference.has(file));
     expect(fromDatabase.filter((file) => !/^prisma|database\.ts/.test(file))).toEqual([]);

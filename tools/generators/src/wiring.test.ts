@@ -20,7 +20,7 @@ describe('a disagreement is told in a sentence', () => {
     [
       'docker-compose.yml',
       'roster-api: { condition: service_healthy }',
-      '{}',
+      'other: { condition: service_healthy }',
       'lacks roster-api in depends_on of the proxy.',
     ],
     ['docker-compose.yml', '  exports-worker:\n', '  other:\n', 'lacks the service exports-worker.'],
