@@ -13,7 +13,8 @@ export default tseslint.config(
       'no-restricted-syntax': [
         'error',
         {
-          selector: 'MemberExpression[object.name="process"][property.name="env"]',
+          selector:
+            ':matches(MemberExpression[object.name="process"][property.name="env"], VariableDeclarator[init.name="process"] Property[key.name="env"])',
           message: 'Only config.ts reads the environment: take the value as an argument.',
         },
       ],

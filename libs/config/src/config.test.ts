@@ -21,7 +21,11 @@ test('reads values, defaults and secrets from files without their last line end'
 
 test('names every bad variable at once', () => {
   const read = () => parseConfig(shape, { PORT: '70000', DATABASE_URL: 'mysql://x', TOKEN_FILE: '/nowhere' });
-  for (const words of ['PORT ', 'DATABASE_URL must be a URL', 'TOKEN cannot be read from /nowhere (ENOENT)'])
+  for (const words of [
+    'PORT must be a whole number from 0 to 65535',
+    'DATABASE_URL must be a URL',
+    'TOKEN cannot be read from /nowhere (ENOENT)',
+  ])
     expect(read).toThrow(words);
 });
 

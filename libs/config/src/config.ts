@@ -10,7 +10,17 @@ export const processSettings = {
   SERVICE_COMMIT: z.string().default('unknown'),
 };
 
-export const port = z.coerce.number().int().min(0).max(65_535);
+/** A number in digits alone, where `z.coerce` would take 1e2, 0x10 and a blank too. */
+export function wholeNumber(min: number, max: number) {
+  const error = `must be a whole number from ${min} to ${max}`;
+  return z
+    .string()
+    .regex(/^\d{1,15}$/, error)
+    .transform(Number)
+    .pipe(z.number().min(min, error).max(max, error));
+}
+
+export const port = wholeNumber(0, 65_535);
 export const postgresUrl = z.url({
   protocol: /^postgres(ql)?$/,
   error: 'must be a URL like postgresql://user:password@host:5432/database',

@@ -159,7 +159,7 @@ describe('an error', () => {
     await start(() => Promise.reject(DATABASE_AWAY));
     const { status, headers, body } = await get();
     expect([status, headers['retry-after']]).toEqual([503, '2']);
-    expect(body.detail).toBe('The service cannot reach its database right now.');
+    expect(body.detail).toBe('The service gets no answer from its database in time. Try again in a moment.');
     expect(lines[0]!.err!.message).toBe('the database is away');
   });
 

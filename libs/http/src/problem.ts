@@ -54,4 +54,6 @@ export class Problem extends Error {
 
 export const notFound = (what: string) => new Problem(404, `There is no such ${what}.`);
 export const unavailable = () =>
-  new Problem(503, 'The service cannot reach its database right now.', { headers: { 'Retry-After': '2' } });
+  new Problem(503, 'The service gets no answer from its database in time. Try again in a moment.', {
+    headers: { 'Retry-After': '2' },
+  });

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { postgresUrl, readConfig } from '@keelson/config';
+import { postgresUrl, readConfig, wholeNumber } from '@keelson/config';
 import { z } from 'zod';
 import { awaitMigrations, migrate } from './migrate.ts';
 import { reasonOf, waitForPostgres } from './ready.ts';
@@ -27,7 +27,7 @@ async function main() {
   if (positionals.length !== 1 || !['ready', 'migrate', 'await'].includes(verb!)) usage(64);
   const config = readConfig({
     DATABASE_URL: postgresUrl,
-    DATABASE_WAIT_SECONDS: z.coerce.number().positive().default(60),
+    DATABASE_WAIT_SECONDS: wholeNumber(1, 3600).default(60),
     PRISMA_DIR: z.string().default('prisma'),
   });
   const url = config.DATABASE_URL;

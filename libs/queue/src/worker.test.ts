@@ -188,8 +188,9 @@ test('says so when the queue has ended by itself', async () => {
   // What graphile-worker sends when a newer version has changed its tables: this one must not go on.
   const listens = "SELECT FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()";
   await expect.poll(() => queue.query(listens), soon).toHaveLength(1);
+  const ended = expect(worker.done).rejects.toThrow('The queue has ended by itself: the log says why.');
   await queue.query(`NOTIFY "worker:migrate", '{"breaking":true,"migrationNumber":99}'`);
-  await expect(worker.done).rejects.toThrow('The queue has ended by itself: the log says why.');
+  await ended;
   expect(logged).toContainEqual(expect.objectContaining({ level: 'warn', msg: expect.stringContaining('breaking') }));
   process.exitCode = 0; // graphile-worker sets one
 });

@@ -1,5 +1,4 @@
-import { postgresUrl, processSettings, readConfig } from '@keelson/config';
-import { z } from 'zod';
+import { postgresUrl, processSettings, readConfig, wholeNumber } from '@keelson/config';
 
 const SERVICE_URL = /^[A-Z0-9_]+_DATABASE_URL(_FILE)?$/;
 
@@ -17,7 +16,7 @@ export function readProvisionConfig() {
     ...processSettings,
     ...services,
     DATABASE_URL: postgresUrl,
-    DATABASE_WAIT_SECONDS: z.coerce.number().positive().default(60),
+    DATABASE_WAIT_SECONDS: wholeNumber(1, 3600).default(60),
   });
   const serviceUrls = Object.entries(rest).filter(([name]) => name in services);
   return {

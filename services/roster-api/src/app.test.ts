@@ -42,7 +42,10 @@ const requests = (ask = call) => [
 
 function expectUnavailable(answers: Answer[]) {
   for (const { status, headers, body } of answers) {
-    expect([status, body.detail]).toEqual([503, 'The service cannot reach its database right now.']);
+    expect([status, body.detail]).toEqual([
+      503,
+      'The service gets no answer from its database in time. Try again in a moment.',
+    ]);
     expect(Number(headers['retry-after'])).toBeGreaterThan(0);
   }
 }

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { port, postgresUrl, processSettings, readConfig } from '@keelson/config';
+import { port, postgresUrl, processSettings, readConfig, wholeNumber } from '@keelson/config';
 import { z } from 'zod';
 
 export const readRosterConfig = () =>
@@ -9,7 +9,7 @@ export const readRosterConfig = () =>
     HOST: z.string().optional(),
     DATABASE_URL: postgresUrl,
     PRISMA_DIR: z.string().default(join(import.meta.dirname, '../prisma')),
-    DRAIN_MS: z.coerce.number().int().min(0).default(1000),
+    DRAIN_MS: wholeNumber(0, 60_000).default(1000),
   });
 
 export const readSeedConfig = () => readConfig({ DATABASE_URL: postgresUrl });

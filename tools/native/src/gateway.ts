@@ -42,7 +42,10 @@ const CONSOLE_HEADERS = {
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 };
 
-/** Stands in for nginx where there is none: to a client, the same routes, limits, headers and errors. Never listens. */
+/**
+ * Stands in for nginx where there is none: to a client, the same routes, headers and errors,
+ * and the same limits but that of the rate. Never listens.
+ */
 export function createGateway(options: GatewayOptions): Server {
   const app = express();
   app.disable('x-powered-by').enable('case sensitive routing');
@@ -61,7 +64,8 @@ function requestLog(log: Logger): RequestHandler {
   return (req, res, next) => {
     const given = req.headers['x-request-id'];
     const requestId = typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
-    const { method, originalUrl: path } = req;
+    const { method } = req;
+    const path = req.originalUrl.split('?')[0];
     const begin = performance.now();
     res.locals['requestId'] = requestId;
     res.set({ 'X-Request-Id': requestId, ...SAFE_HEADERS });

@@ -22,7 +22,10 @@ export const suites: Record<string, Suite> = {
   lint: {
     title: 'lint',
     about: 'ESLint and Prettier',
-    run: (context) => succeeds(nx('lint', context), context),
+    run: async (context) => {
+      const projects = await succeeds(nx('lint', context), context);
+      return projects.state === 'passed' ? succeeds(lintOutsideProjects(context), context) : projects;
+    },
   },
   types: {
     title: 'types',
@@ -63,6 +66,14 @@ const node = ({ root, env }: Context, file: string, ...args: string[]): Command 
 
 const nx = (target: string, context: Context) =>
   node(context, 'node_modules/nx/dist/bin/nx.js', 'run-many', '-t', target, '--outputStyle=static');
+
+/** What belongs to no project: the toolchain, the console page, and the files beside package.json. */
+const lintOutsideProjects = (context: Context) => ({
+  command: 'sh',
+  args: ['-c', 'eslint tools/toolchain proxy/console eslint.config.mjs && prettier --check --log-level warn .'],
+  cwd: context.root,
+  env: context.env,
+});
 
 const vitest = (folder: string, context: Context) =>
   node(context, 'node_modules/vitest/vitest.mjs', 'run', '--root', folder);
