@@ -1,8 +1,9 @@
+import type { Answer } from '@keelson/http/testing';
 import { createTestDatabase } from '@keelson/postgres/testing';
 import { faultsOf } from '@keelson/openapi';
 import { Client } from 'pg';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
-import { MIGRATIONS, startApi, type Answer } from './checked-api.ts';
+import { MIGRATIONS, startApi } from './checked-api.ts';
 
 const SERVICE = { service: 'roster-api', version: '1.2.3', commit: 'abc1234' };
 const NOBODY = '01890000-0000-7000-8000-000000000000';

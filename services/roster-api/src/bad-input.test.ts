@@ -1,7 +1,8 @@
 import { gzipSync } from 'node:zlib';
+import { complaints, type Sent } from '@keelson/http/testing';
 import { createTestDatabase } from '@keelson/postgres/testing';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
-import { complaints, startApi, type Sent } from './checked-api.ts';
+import { startApi } from './checked-api.ts';
 
 const PATH = '/api/v1/workers';
 const NOBODY = '01890000-0000-7000-8000-000000000000';

@@ -1,24 +1,12 @@
-import { once } from 'node:events';
-import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import { join } from 'node:path';
+import { checkedApi, type LogLine } from '@keelson/http/testing';
 import { createLogger } from '@keelson/logger';
-import { comparer, problem, type Answer as Compared } from '@keelson/openapi';
 import { createPool, readMigrations, schemaOf } from '@keelson/postgres';
-import request, { type Response } from 'supertest';
 import { createApp } from './app.ts';
 import { createDatabase } from './database.ts';
 
-export type Sent = { headers?: Record<string, string>; json?: unknown; body?: string | Buffer };
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- each test knows what it asked for
-export type Answer = { status: number; headers: IncomingHttpHeaders; text: string; body: any };
-export type LogLine = { level: string; msg: string; requestId?: string; status?: number; err?: { stack: string } };
-
 const PRISMA_DIR = join(import.meta.dirname, '../prisma');
 export const MIGRATIONS = readMigrations(PRISMA_DIR).map((file) => file.name);
-
-/** What the OpenAPI document leaves out, because the proxy does not route it. */
-const HEALTH = /^\/(healthz|readyz)/;
-const INTERNAL = /^\/internal\//;
 
 /** A roster-api over `url`, on a port of its own, whose every answer is as the OpenAPI document that it serves says. */
 export async function startApi(url: string, { migrations = MIGRATIONS } = {}) {
@@ -29,55 +17,11 @@ export async function startApi(url: string, { migrations = MIGRATIONS } = {}) {
   const db = createDatabase(pool, schemaOf(url));
   const service = { service: 'roster-api', version: '1.2.3', commit: 'abc1234' };
   const app = createApp({ service, log, pool, db, migrations });
-  const server = createServer(app).listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  const { call, close } = await checkedApi(app);
   const stop = async () => {
-    server.close();
+    close();
     await db.$disconnect();
     await pool.end();
   };
-  return { app, call: await checkedCall(server), db, pool, lines, stop };
+  return { app, call, db, pool, lines, stop };
 }
-
-async function checkedCall(server: Server) {
-  const description = await send(server, 'GET', '/api/v1/openapi.json');
-  const differences = comparer(JSON.parse(description.text));
-  return async (method: string, path: string, sent?: Sent): Promise<Answer> => {
-    const answer = await send(server, method, path, sent);
-    const faults = HEALTH.test(path) ? [] : INTERNAL.test(path) ? problem(answer) : differences(answer);
-    if (faults.length > 0)
-      throw new Error(`${method} ${path} → ${answer.status}: ${faults.join('\n')}\n${answer.text}`);
-    const body = answer.headers['content-type']?.includes('json') && answer.text ? JSON.parse(answer.text) : undefined;
-    return { ...answer, body };
-  };
-}
-
-async function send(server: Server, method: string, path: string, { headers = {}, json, body }: Sent = {}) {
-  const verb = method.toLowerCase() as 'get';
-  const test = request(server)[verb](path).redirects(0).buffer(true).parse(bytesOf);
-  if (json !== undefined) test.set('Content-Type', 'application/json');
-  const asItIs = (content: unknown) => content as string;
-  const response: Response = await test
-    .set(headers)
-    .serialize(asItIs)
-    .send(json === undefined ? body : JSON.stringify(json));
-  const bytes: Buffer = response.body instanceof Buffer ? response.body : Buffer.alloc(0);
-  return completed({ method, path, status: response.status, headers: response.headers, bytes, text: String(bytes) });
-}
-
-function bytesOf(response: unknown, done: (error: Error | null, bytes: Buffer) => void) {
-  const chunks: Buffer[] = [];
-  (response as NodeJS.ReadableStream)
-    .on('data', (chunk) => chunks.push(chunk))
-    .on('end', () => done(null, Buffer.concat(chunks)));
-}
-
-/** An answer with X-Accel-Redirect gets its body from the proxy. */
-function completed(answer: Compared): Compared {
-  const isCompleted = answer.method === 'GET' && answer.headers['x-accel-redirect'];
-  return isCompleted ? { ...answer, bytes: Buffer.from('from the proxy'), text: 'from the proxy' } : answer;
-}
-
-/** What a problem complains of, as `body hiredOn`. */
-export const complaints = ({ body }: Answer): string[] =>
-  (body.errors ?? []).map((fault: { in: string; name: string }) => `${fault.in} ${fault.name}`.trim());

@@ -1,12 +1,10 @@
-import { notFound, operation, Problem } from '@keelson/http';
+import { cursor, decodeCursor, encodeCursor, limit, notFound, operation, page, Problem, report } from '@keelson/http';
+import { answerOnce, idempotencyHeaders, replayed, send } from '@keelson/idempotency';
 import { exportWorkers } from '@keelson/jobs';
 import { enqueue } from '@keelson/queue';
 import { z } from 'zod';
 import type { Prisma } from '../generated/prisma/client.ts';
 import type { Database } from './database.ts';
-import { answerOnce, idempotencyHeaders, replayed, send } from './idempotency.ts';
-import { cursor, decodeCursor, encodeCursor, limit, page } from './paging.ts';
-import { report } from './text.ts';
 
 const PATH = '/api/v1/exports';
 

@@ -1,8 +1,9 @@
+import { complaints } from '@keelson/http/testing';
 import { installQueue } from '@keelson/queue';
 import { createTestDatabase } from '@keelson/postgres/testing';
 import { Client } from 'pg';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
-import { complaints, startApi } from './checked-api.ts';
+import { startApi } from './checked-api.ts';
 
 const PATH = '/api/v1/exports';
 const NOBODY = '01890000-0000-7000-8000-000000000000';

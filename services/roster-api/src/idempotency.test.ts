@@ -1,6 +1,7 @@
+import { complaints } from '@keelson/http/testing';
 import { createTestDatabase } from '@keelson/postgres/testing';
 import { afterAll, beforeEach, expect, test } from 'vitest';
-import { complaints, startApi } from './checked-api.ts';
+import { startApi } from './checked-api.ts';
 
 const PATH = '/api/v1/workers';
 const ada = { name: 'Ada Lovelace', role: 'engineer', email: 'ada@example.com', hiredOn: '2020-02-29' };

@@ -1,9 +1,7 @@
-import { operation } from '@keelson/http';
+import { cursor, decodeCursor, encodeCursor, limit, line, operation, page } from '@keelson/http';
 import { z } from 'zod';
 import type { Prisma } from '../generated/prisma/client.ts';
 import type { Database } from './database.ts';
-import { cursor, decodeCursor, encodeCursor, limit, page } from './paging.ts';
-import { line } from './text.ts';
 import { toWorker, Worker, WORKERS } from './worker.ts';
 
 const SORTS = ['id', 'name', '-name', 'hiredOn', '-hiredOn'] as const;

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { complaints } from '@keelson/http/testing';
 import { connection } from '@keelson/postgres';
 import { createTestDatabase } from '@keelson/postgres/testing';
 import { Client } from 'pg';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
-import { complaints, startApi } from './checked-api.ts';
+import { startApi } from './checked-api.ts';
 
 type Worker = { id: string; name: string; role: string; hiredOn: string };
 

@@ -1,6 +1,6 @@
+import { line } from '@keelson/http';
 import { z } from 'zod';
 import type { Prisma } from '../generated/prisma/client.ts';
-import { line } from './text.ts';
 
 export const WORKERS = '/api/v1/workers';
 

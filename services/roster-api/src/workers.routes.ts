@@ -1,9 +1,9 @@
 import { notFound, operation, Problem } from '@keelson/http';
+import { answerOnce, idempotencyHeaders, replayed, send } from '@keelson/idempotency';
 import { isDuplicate } from '@keelson/postgres';
 import { z } from 'zod';
 import type { Prisma } from '../generated/prisma/client.ts';
 import type { Database } from './database.ts';
-import { answerOnce, idempotencyHeaders, replayed, send } from './idempotency.ts';
 import { listWorkers } from './list-workers.routes.ts';
 import { etag, NewWorker, toRow, toWorker, Worker, WorkerChanges, WORKERS } from './worker.ts';
 

@@ -1,6 +1,7 @@
+import { complaints } from '@keelson/http/testing';
 import { createTestDatabase } from '@keelson/postgres/testing';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
-import { complaints, startApi } from './checked-api.ts';
+import { startApi } from './checked-api.ts';
 
 const PATH = '/api/v1/workers';
 const NOBODY = '01890000-0000-7000-8000-000000000000';

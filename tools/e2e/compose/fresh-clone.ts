@@ -1,9 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 
 export const root = resolve(import.meta.dirname, '../../..');
+
+/** Every API and worker: a clone has others than this repository. */
+export const services = readdirSync(join(root, 'services')).filter((name) => /-(api|worker)$/.test(name));
 
 /**
  * The repository as a clone of the present state would have it, in a folder of its own: what git knows or would add,

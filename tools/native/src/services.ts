@@ -6,6 +6,8 @@ const serviceFile = z.object({
   kind: z.enum(['api', 'worker', 'job']),
   routes: z.array(z.string().startsWith('/')).default([]),
   schema: z.string().optional(),
+  /** The names of the contracts in libs/jobs whose handlers it has. */
+  jobs: z.array(z.string()).optional(),
 });
 
 export type Service = z.infer<typeof serviceFile> & { name: string; folder: string; version: string };

@@ -1,4 +1,4 @@
-import { Problem } from '@keelson/http';
+import { Problem } from './problem.ts';
 import { z } from 'zod';
 
 const range = 'must be a whole number from 1 to 200';

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { Problem } from '@keelson/http';
 import type { Response } from 'express';
 import { z } from 'zod';
-import type { Database, Transaction } from './database.ts';
 
 /** draft-ietf-httpapi-idempotency-key-header */
 export const idempotencyHeaders = z.object({
@@ -18,6 +17,12 @@ export const replayed = { 'Idempotency-Replayed': z.literal('true').optional() }
 
 export type StoredAnswer = { status: number; headers: Record<string, string>; body: object };
 type Stored = StoredAnswer & { fingerprint: string };
+/** What is used of a Prisma client, whose schema has the table `IdempotentAnswer`. */
+type Sql = {
+  $queryRaw<T>(query: TemplateStringsArray, ...values: unknown[]): Promise<T>;
+  $executeRaw(query: TemplateStringsArray, ...values: unknown[]): Promise<number>;
+};
+type Client<Tx extends Sql> = Sql & { $transaction<T>(act: (tx: Tx) => Promise<T>): Promise<T> };
 type Attempt = { operation: string; key: string | undefined; body: unknown };
 
 /** No answer has this status: only the transaction that is about to find one sees it. */
@@ -27,11 +32,11 @@ const UNDER_WAY = 0;
  * Runs `act` in a transaction, once for each key: a repetition gets the stored answer. A repetition that comes while
  * the first is under way waits for it, at the key's unique index. Errors are not stored: they may be tried again.
  */
-export async function answerOnce(
-  db: Database,
+export async function answerOnce<Tx extends Sql>(
+  db: Client<Tx>,
   { operation, key, body }: Attempt,
-  act: (tx: Transaction) => Promise<StoredAnswer>,
-) {
+  act: (tx: Tx) => Promise<StoredAnswer>,
+): Promise<StoredAnswer> {
   if (!key) return db.$transaction(act);
   const fingerprint = createHash('sha256').update(JSON.stringify(body)).digest('hex');
   await forgetOld(db);
@@ -44,13 +49,17 @@ export async function answerOnce(
       RETURNING fingerprint, status, headers, body`;
     if (stored!.status !== UNDER_WAY) return replay(stored!, fingerprint);
     const answer = await act(tx);
-    await tx.idempotentAnswer.update({ where: { operation_key: { operation, key } }, data: answer });
+    await tx.$executeRaw`
+      UPDATE "IdempotentAnswer"
+      SET status = ${answer.status}, headers = ${JSON.stringify(answer.headers)}::jsonb,
+        body = ${JSON.stringify(answer.body)}::json
+      WHERE operation = ${operation} AND key = ${key}`;
     return answer;
   });
 }
 
 /** A few at a time, and none that others are about to forget: no request pays for all that a busy day left. */
-const forgetOld = (db: Database) => db.$executeRaw`
+const forgetOld = (db: Sql) => db.$executeRaw`
   DELETE FROM "IdempotentAnswer" WHERE (operation, key) IN (
     SELECT operation, key FROM "IdempotentAnswer" WHERE "createdAt" < now() - interval '1 day'
     ORDER BY "createdAt" LIMIT 100 FOR UPDATE SKIP LOCKED)`;

@@ -1,0 +1,1 @@
+export { exportWorkers } from './export-workers.ts';

@@ -1,0 +1,24 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, lstatSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { lock, LOCKFILES } from './lockfile.ts';
+
+/** What git ignores, and so is no part of the tree: the link in node_modules, and the password in .env. */
+export function settle(root: string, name: string) {
+  const folder = join(root, 'services', name);
+  const manifest = existsSync(join(folder, 'package.json'))
+    ? JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+    : undefined;
+  if (!manifest) rmSync(folder, { recursive: true, force: true });
+  const scope = join(root, 'node_modules/@keelson');
+  const isLink = existsSync(join(root, 'node_modules')) && !lstatSync(join(root, 'node_modules')).isSymbolicLink();
+  if (isLink) {
+    mkdirSync(scope, { recursive: true });
+    rmSync(join(scope, name), { force: true });
+    if (manifest) symlinkSync(join('../../services', name), join(scope, name), 'junction');
+    const hidden = join(root, LOCKFILES[1]!);
+    if (existsSync(hidden)) writeFileSync(hidden, lock(readFileSync(hidden, 'utf8'), name, manifest));
+  }
+  if (manifest && existsSync(join(root, '.env')))
+    spawnSync('sh', ['scripts/setup'], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] });
+}

@@ -1,0 +1,192 @@
+import type { Tree } from '@nx/devkit';
+import { edit } from './lines.ts';
+import { variableOf, type Names } from './names.ts';
+
+export const COMPOSE = 'docker-compose.yml';
+export const OVERRIDE_EXAMPLE = 'docker-compose.override.yml.example';
+export const OVERRIDE = 'docker-compose.override.yml';
+export const ENV_TEMPLATE = '.env.template';
+export const ENV = '.env';
+export const JOBS = 'libs/jobs/src/index.ts';
+export const routeFile = (name: string) => `proxy/services/${name}.conf`;
+
+const PORTS_PER_SERVICE = 20;
+
+export function addWiring(tree: Tree, names: Names) {
+  const isApi = names.kind === 'api';
+  const ports = freePorts(tree);
+  change(tree, COMPOSE, (text) => addToCompose(text, names));
+  change(tree, OVERRIDE_EXAMPLE, (text) => addToOverride(OVERRIDE_EXAMPLE, text, names, ports));
+  const own = tree.read(OVERRIDE, 'utf8');
+  if (own?.includes('&development') && own.includes('&libs') && /^ {2}provision:/m.test(own))
+    change(tree, OVERRIDE, (text) => addToOverride(OVERRIDE, text, names, ports));
+  change(tree, ENV_TEMPLATE, (text) => addToEnvTemplate(text, names, ports));
+  if (isApi) tree.write(routeFile(names.name), routeBlock(names));
+  else change(tree, JOBS, (text) => `${text}${jobLine(names)}\n`);
+}
+
+export function removeWiring(tree: Tree, name: string, jobs: string[]) {
+  const variable = variableOf(name);
+  change(tree, COMPOSE, (text) => removeFromCompose(text, name));
+  for (const file of [OVERRIDE_EXAMPLE, OVERRIDE])
+    if (tree.exists(file))
+      change(tree, file, (text) => {
+        const lines = edit(file, text);
+        lines.removeBlock(name);
+        return lines.toString();
+      });
+  change(tree, ENV_TEMPLATE, (text) => removeFromEnvTemplate(text, name, variable));
+  if (tree.exists(ENV)) change(tree, ENV, (text) => removeFromEnv(text, name, variable));
+  tree.delete(routeFile(name));
+  for (const job of jobs) {
+    change(tree, JOBS, (text) => text.replace(new RegExp(`^export .* from '\\./${job}\\.ts';\n`, 'm'), ''));
+    tree.delete(`libs/jobs/src/${job}.ts`);
+  }
+}
+
+function change(tree: Tree, file: string, by: (text: string) => string) {
+  const text = tree.read(file, 'utf8') ?? '';
+  const changed = by(text);
+  if (changed !== text) tree.write(file, changed);
+}
+
+export const databaseUrl = ({ name, role, variable, hasDatabase, schema }: Names) =>
+  `  - &${name}-url postgresql://${role}:\${${variable}_PASSWORD:?run scripts/setup first, it generates one into .env}` +
+  `@postgres:5432/keelson${hasDatabase ? `?schema=${schema}` : ''}`;
+
+function addToCompose(text: string, names: Names) {
+  const { name, variable, kind } = names;
+  const lines = edit(COMPOSE, text);
+  lines.appendTo('x-database-urls', /^x-database-urls:$/, /^ {2}- &/, databaseUrl(names));
+  if (kind === 'api')
+    lines.appendTo('depends_on of the proxy', /^ {4}depends_on:$/, /^ {6}[\w-]+: \{/, proxyWaits(name));
+  lines.insertBefore('service provision', /^ {2}provision:$/, ...composeBlock(names), '');
+  lines.insertAfterLast(
+    'DATABASE_URL of provision',
+    /^ {6}(\w+_)?DATABASE_URL: \*postgres-url$|^ {6}\w+_DATABASE_URL: \*/,
+    provides(name, variable),
+  );
+  return lines.toString();
+}
+
+const proxyWaits = (name: string) => `      ${name}: { condition: service_healthy }`;
+const provides = (name: string, variable: string) => `      ${variable}_DATABASE_URL: *${name}-url`;
+
+function composeBlock({ name, variable, kind }: Names) {
+  return [
+    `  ${name}:`,
+    '    <<: *own',
+    `    image: \${IMAGE_PREFIX:-keelson}/${name}:\${IMAGE_TAG:-local}`,
+    `    build: { <<: *build, args: { <<: *build-args, SERVICE: ${name} } }`,
+    '    depends_on: *provisioned',
+    '    environment:',
+    '      <<: *environment',
+    `      DATABASE_URL: *${name}-url`,
+    `    networks: [${kind === 'api' ? 'edge, data' : 'data'}]`,
+    `    deploy: { resources: { limits: { <<: *limits, memory: '\${${variable}_MEMORY:-256m}' } } }`,
+  ];
+}
+
+function removeFromCompose(text: string, name: string) {
+  const lines = edit(COMPOSE, text);
+  lines.removeBlock(name);
+  lines.remove(
+    (line) =>
+      line.startsWith(`  - &${name}-url `) || line === proxyWaits(name) || line === provides(name, variableOf(name)),
+  );
+  return lines.toString();
+}
+
+type Ports = { http: string; debug: string };
+
+function addToOverride(file: string, text: string, names: Names, ports: Ports) {
+  const lines = edit(file, text);
+  lines.insertBefore('service provision', /^ {2}provision:$/, ...overrideBlock(names, ports), '');
+  return lines.toString();
+}
+
+function overrideBlock({ name, variable, kind, hasDatabase }: Names, { http, debug }: Ports) {
+  const folder = `services/${name}`;
+  const debugger_ = `'127.0.0.1:\${${variable}_DEBUG_PORTS:-${debug}}:9229'`;
+  return [
+    `  ${name}:`,
+    '    <<: *development',
+    `    image: \${IMAGE_PREFIX:-keelson}/${name}:development`,
+    `    working_dir: /workspace/${folder}`,
+    '    command: *watch',
+    ...(kind === 'api'
+      ? [
+          '    environment:',
+          '      <<: *version',
+          '      DRAIN_MS: 0',
+          '    ports:',
+          `      - '127.0.0.1:\${${variable}_PORTS:-${http}}:3000'`,
+          `      - ${debugger_}`,
+        ]
+      : ['    networks: [data, loopback]', `    ports: [${debugger_}]`]),
+    '    volumes:',
+    '      - *libs',
+    `      - ./${folder}/src:/workspace/${folder}/src`,
+    ...(hasDatabase ? [`      - ./${folder}/prisma:/workspace/${folder}/prisma`] : []),
+  ];
+}
+
+/** The first ranges that nothing in the override files publishes yet. */
+function freePorts(tree: Tree): Ports {
+  const texts = [OVERRIDE_EXAMPLE, OVERRIDE].map((file) => tree.read(file, 'utf8') ?? '');
+  const taken = [...texts.join('\n').matchAll(/:-(\d+)(?:-(\d+))?\}/g)].map(
+    ([, from, to]) => [Number(from), Number(to ?? from)] as const,
+  );
+  const free = (first: number) => {
+    let from = first;
+    while (taken.some(([low, high]) => low < from + PORTS_PER_SERVICE && high >= from)) from += PORTS_PER_SERVICE;
+    return `${from}-${from + PORTS_PER_SERVICE - 1}`;
+  };
+  return { http: free(8000), debug: free(9229) };
+}
+
+const portsComment = (name: string) => ({
+  api: `# ${name} past the proxy, and its debugger: a port, or a range for its replicas.`,
+  worker: `# The debugger of ${name}.`,
+});
+const roleComment = (name: string) => `# The database role of ${name}.`;
+
+function addToEnvTemplate(text: string, { name, variable, kind }: Names, { http, debug }: Ports) {
+  const lines = edit(ENV_TEMPLATE, text);
+  lines.insertAfterLast('password of a service', /^[A-Z0-9_]+_PASSWORD=$/, roleComment(name), `${variable}_PASSWORD=`);
+  const ports = kind === 'api' ? [`#${variable}_PORTS=${http}`] : [];
+  lines.insertAfterLast(
+    'ports of a service',
+    /^#[A-Z0-9_]+_PORTS=/,
+    portsComment(name)[kind],
+    ...ports,
+    `#${variable}_DEBUG_PORTS=${debug}`,
+  );
+  lines.insertAbove('PROVISION_MEMORY', /^#?PROVISION_MEMORY=/, `#${variable}_MEMORY=256m`);
+  return lines.toString();
+}
+
+function removeFromEnvTemplate(text: string, name: string, variable: string) {
+  const lines = edit(ENV_TEMPLATE, text);
+  const comments = [roleComment(name), ...Object.values(portsComment(name))];
+  lines.remove((line) => comments.includes(line) || isOwn(line, variable));
+  return lines.toString();
+}
+
+const isOwn = (line: string, variable: string) =>
+  new RegExp(`^#?${variable}_(PASSWORD|PORTS|DEBUG_PORTS|MEMORY)=`).test(line);
+
+/** scripts/setup adds an empty line, the comment and the variable; or made all of it of the template. */
+function removeFromEnv(text: string, name: string, variable: string) {
+  const added = new RegExp(`^\\n${roleComment(name)}\\n${variable}_PASSWORD=.*\\n`, 'm');
+  return removeFromEnvTemplate(text.replace(added, ''), name, variable);
+}
+
+const escaped = (path: string) => path.replaceAll('.', '\\.');
+
+export const routePattern = (routes: string[]) =>
+  `location ~ ^/api/v1/(${routes.map((route) => escaped(route.replace('/api/v1/', ''))).join('|')})(/|$) {`;
+
+const routeBlock = ({ name, route }: Names) => `${routePattern([route])}\n  proxy_pass http://${name};\n}\n`;
+
+const jobLine = ({ job, jobVar }: Names) => `export { ${jobVar} } from './${job}.ts';`;
