@@ -63,7 +63,7 @@ async function main() {
   }
   settle(root, service);
   if (verb === 'new')
-    process.stdout.write(`${service} is there: npm start runs it, npx nx test ${service} tests it.\n`);
+    process.stdout.write(`${service} is there: npm start runs it, npm run nx -- test ${service} tests it.\n`);
   else process.stdout.write(`${service} is gone. What it had in a database is still there.\n`);
 }
 
