@@ -63,10 +63,13 @@ export async function createTestDatabase() {
   };
 }
 
-/** Testcontainers where a Docker engine answers, the embedded Postgres elsewhere. */
+/** Testcontainers where a Docker engine answers and has its images, or can fetch them; the embedded Postgres elsewhere. */
 async function startServer(): Promise<{ url: string; stop: () => Promise<void> }> {
   const engine = await getContainerRuntimeClient().catch(() => undefined);
-  if (!engine) return startPostgres();
+  return engine ? startContainer().catch(withoutImage) : startPostgres();
+}
+
+async function startContainer() {
   const container = await new GenericContainer('postgres:18-trixie')
     .withEnvironment({ POSTGRES_PASSWORD: 'test', POSTGRES_INITDB_ARGS: LOCALE })
     .withCommand(['postgres', '-c', 'fsync=off', '-c', 'max_connections=200'])
@@ -76,6 +79,13 @@ async function startServer(): Promise<{ url: string; stop: () => Promise<void> }
     .start();
   const url = `postgresql://postgres:test@${container.getHost()}:${container.getMappedPort(5432)}/postgres`;
   return { url, stop: async () => void (await container.stop()) };
+}
+
+/** The engine answers a pull that fails with 404 or 500; any other error is a fault of this set-up. */
+function withoutImage(error: Error & { statusCode?: number }) {
+  if (error.statusCode !== 404 && error.statusCode !== 500) throw error;
+  process.stderr.write(`Postgres runs embedded, not in a container: ${error.message.trim()}\n`);
+  return startPostgres();
 }
 
 function readSchema(root: string): string | undefined {
