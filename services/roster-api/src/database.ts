@@ -1,9 +1,8 @@
 import { PrismaPg } from '@prisma/adapter-pg';
 import type { Pool } from 'pg';
-import { PrismaClient, type Prisma } from '../generated/prisma/client.ts';
+import { PrismaClient } from '../generated/prisma/client.ts';
 
 export type Database = PrismaClient;
-export type Transaction = Prisma.TransactionClient;
 
 /** Prisma over the pool that the process has anyway. */
 export const createDatabase = (pool: Pool, schema = 'public'): Database =>

@@ -4,9 +4,9 @@ import { variableOf, type Names } from './names.ts';
 
 export const COMPOSE = 'docker-compose.yml';
 export const OVERRIDE_EXAMPLE = 'docker-compose.override.yml.example';
-export const OVERRIDE = 'docker-compose.override.yml';
+const OVERRIDE = 'docker-compose.override.yml';
 export const ENV_TEMPLATE = '.env.template';
-export const ENV = '.env';
+const ENV = '.env';
 export const JOBS = 'libs/jobs/src/index.ts';
 export const routeFile = (name: string) => `proxy/services/${name}.conf`;
 
@@ -50,7 +50,7 @@ function change(tree: Tree, file: string, by: (text: string) => string) {
   if (changed !== text) tree.write(file, changed);
 }
 
-export const databaseUrl = ({ name, role, variable, hasDatabase, schema }: Names) =>
+const databaseUrl = ({ name, role, variable, hasDatabase, schema }: Names) =>
   `  - &${name}-url postgresql://${role}:\${${variable}_PASSWORD:?run scripts/setup first, it generates one into .env}` +
   `@postgres:5432/keelson${hasDatabase ? `?schema=${schema}` : ''}`;
 
