@@ -42,8 +42,9 @@ function start(script: string, watched: boolean) {
 }
 
 const hears = (text: string) => vi.waitFor(() => expect(said).toContain(text), WAIT);
-const POLITE = `console.log('up'); setInterval(() => {}, 1000);
-  process.on('SIGTERM', () => { console.log('closing'); process.exit(0); });`;
+const POLITE = `process.on('SIGTERM', () => { console.log('closing'); process.exit(0); });
+  setInterval(() => {}, 1000);
+  console.log('up');`;
 
 test('stop lets it end by itself', async () => {
   const { stop } = start(POLITE, false);
