@@ -2,8 +2,8 @@ import { configDefaults, defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    // compose/ has a configuration of its own: its tests start and stop stacks.
-    exclude: [...configDefaults.exclude, 'compose/**'],
+    // These have a configuration of their own: their tests start and stop stacks.
+    exclude: [...configDefaults.exclude, 'compose/**', 'generated/**'],
     globalSetup: 'src/stack-answers.ts',
     setupFiles: 'src/leave-clean.ts',
     testTimeout: 30_000,

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
@@ -36,6 +36,8 @@ export type ComposeStack = ReturnType<typeof composeStack>;
 
 /** The Compose stack of a clone, under a project name, image names and ports that are this checkout's own. */
 export async function openComposeStack(folder: string, name: string, settings: Record<string, string> = {}) {
+  // Containers run as this user where root runs scripts/setup.
+  if (process.getuid?.() === 0) execFileSync('chown', ['--recursive', '1000:1000', folder]);
   const project = `${name}-${createHash('sha256').update(root).digest('hex').slice(0, 8)}`;
   const [port, postgresPort, adminerPort] = await freePorts(3);
   return composeStack(folder, project, port!, {
@@ -123,7 +125,7 @@ function withoutSettings(folder: string): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !settings.has(name) && !others.test(name)));
 }
 
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(
     Array.from({ length: count }, async () => {
       const server = createServer();

@@ -10,7 +10,7 @@ export const services = readdirSync(join(root, 'services')).filter((name) => /-(
 
 /**
  * The repository as a clone of the present state would have it, in a folder of its own: what git knows or would add,
- * and so no packages, no generated code, no settings. It belongs to whoever containers run as.
+ * and so no packages, no generated code, no settings.
  */
 export function freshClone() {
   const folder = mkdtempSync(join(tmpdir(), 'keelson-e2e-'));
@@ -22,7 +22,5 @@ export function freshClone() {
     mkdirSync(dirname(join(folder, file)), { recursive: true });
     cpSync(join(root, file), join(folder, file), { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
   }
-  // scripts/setup takes this user where root runs it.
-  if (process.getuid?.() === 0) execFileSync('chown', ['--recursive', '1000:1000', folder]);
   return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }

@@ -25,6 +25,7 @@ afterAll(() => rmSync(copy, { recursive: true }));
 const run = (...args: string[]) => {
   const { status, stderr } = spawnSync(process.execPath, ['tools/generators/src/main.ts', ...args], {
     cwd: copy,
+    env: { ...process.env, FORCE_COLOR: undefined }, // with NO_COLOR beside it, Node warns on stderr
     encoding: 'utf8',
   });
   return { status, stderr };

@@ -47,6 +47,11 @@ export const suites: Record<string, Suite> = {
         suite: vitest('tools/e2e', context),
       }),
   },
+  generated: {
+    title: 'generated services',
+    about: 'services from the templates in a clone: their own tests, their routes without Docker, and no trace of them',
+    run: (context) => succeeds(vitest('tools/e2e/generated', context), context),
+  },
   containers: {
     title: 'containers',
     about: 'the Compose stack, where a Docker engine answers',

@@ -1,0 +1,23 @@
+import { expect } from 'vitest';
+
+/** Walks through what every generated API has, by way of the proxy at `url`: create, list, read, change, remove. */
+export async function serves(url: string, route: string) {
+  const call = async (method: string, path: string, json?: unknown) => {
+    const answer = await fetch(`${url}${path}`, {
+      method,
+      ...(json === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(json) }),
+    });
+    return { status: answer.status, location: answer.headers.get('location'), body: await answer.text() };
+  };
+  const created = await call('POST', route, { name: 'first' });
+  expect([created.status, created.body]).toEqual([201, expect.stringContaining('"name":"first"')]);
+  const own = created.location!;
+  expect(own).toMatch(new RegExp(`^${route}/[0-9a-f-]{36}$`));
+  expect(await call('GET', own)).toMatchObject({ status: 200, body: created.body });
+  expect(await call('PATCH', own, { name: 'second' })).toMatchObject({ status: 200 });
+  const listed = await call('GET', route);
+  expect([listed.status, JSON.parse(listed.body)]).toMatchObject([200, { items: [{ name: 'second' }] }]);
+  expect(await call('DELETE', own)).toMatchObject({ status: 204 });
+  expect(await call('GET', own)).toMatchObject({ status: 404 });
+  expect(await call('POST', route, { name: '' })).toMatchObject({ status: 422 });
+}

@@ -1,0 +1,4 @@
+import { defineConfig } from 'vitest/config';
+
+/** One story: what comes after a failure would say nothing. */
+export default defineConfig({ test: { bail: 1, testTimeout: 300_000, hookTimeout: 300_000 } });
