@@ -15,7 +15,7 @@ export async function worker(tree: Tree, options: Options) {
   return () => settle(tree.root, name);
 }
 
-export async function remove(tree: Tree, { name }: { name: string }) {
-  removeService(tree, name);
+export async function remove(tree: Tree, { name, force }: { name: string; force?: boolean }) {
+  removeService(tree, name, { force });
   return () => settle(tree.root, name);
 }

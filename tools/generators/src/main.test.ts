@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { appendFileSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -60,6 +60,19 @@ test('a service is taken out of an .env that was made with it', { timeout: 60_00
   expect(masked()).toContain('SAMPLE_ORDERS_API_PASSWORD=\n');
   expect(run('remove', 'sample-orders-api').status).toBe(0);
   expect(masked()).toBe(before);
+  expect(changes()).toBe('');
+});
+
+test('what no commit has is removed only by force', { timeout: 60_000 }, () => {
+  expect(run('new', 'api', 'sample-orders').status).toBe(0);
+  git('add', '--all', '--', '.', ':!node_modules');
+  appendFileSync(join(copy, 'services/sample-orders-api/src/app.ts'), '// days of work\n');
+  expect(run('remove', 'sample-orders-api')).toEqual({
+    status: 64,
+    stderr: 'services/sample-orders-api has changes that no commit has: commit or stash them, or add --force.\n',
+  });
+  expect(run('remove', 'sample-orders-api', '--force').status).toBe(0);
+  git('reset', '--quiet');
   expect(changes()).toBe('');
 });
 

@@ -11,15 +11,16 @@ import { removeService } from './remove-service.ts';
 
 const USAGE = `Usage: npm run new api NAME [-- --resource line-item --route /api/v1/line-items --dry-run]
        npm run new worker NAME [-- --resource invoice --job process-invoice --no-database --dry-run]
-       npm run remove NAME-api [-- --dry-run]
+       npm run remove NAME-api [-- --force --dry-run]
 
 Adds a service in the shape of roster-api or exports-worker, wired into Compose, the proxy and .env.template, or takes
-one out again, to the byte. Commit before you remove one that you have changed.
+one out again, to the byte.
 
   --resource NAME   what the service is about, in the singular (default: NAME in the singular)
   --route PATH      where an API is reached (default: /api/v1/ and the resource in the plural)
   --job NAME        the job that a worker does (default: process- and the resource)
   --no-database     a worker without tables of its own
+  --force           removes a service with changes that no commit has
   --dry-run         says what would be written, and writes nothing
 `;
 
@@ -30,6 +31,7 @@ const options = {
   route: { type: 'string' },
   job: { type: 'string' },
   'no-database': { type: 'boolean' },
+  force: { type: 'boolean' },
   'dry-run': { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const;
@@ -48,7 +50,7 @@ async function main() {
   const tree = new FsTree(root, false);
   const service =
     verb === 'remove'
-      ? (removeService(tree, name), name)
+      ? (removeService(tree, name, values), name)
       : (await newService(tree, kind as Kind, { ...values, name, database: !values['no-database'] })).name;
   const changes = tree.listChanges().toSorted((a, b) => a.path.localeCompare(b.path));
   for (const { type, path } of changes) process.stdout.write(`${type} ${path}\n`);

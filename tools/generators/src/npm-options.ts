@@ -11,6 +11,7 @@ export function withNpmOptions(args: string[], env: Record<string, string | unde
   const kept = [...args];
   const added: string[] = [];
   if (env['npm_config_dry_run'] === 'true' && !kept.includes('--dry-run')) added.push('--dry-run');
+  if (env['npm_config_force'] === 'true' && !kept.includes('--force')) added.push('--force');
   if (env['npm_config_database'] !== undefined && env['npm_config_database'] !== 'true') added.push('--no-database');
   const given = NAMED.filter((name) => env[`npm_config_${name}`]);
   const split = given.filter((name) => env[`npm_config_${name}`] === 'true');
