@@ -1,9 +1,9 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { parseConfig, port, postgresUrl } from './config.ts';
+import { ConfigError, parseConfig, port, postgresUrl } from './config.ts';
 
 const shape = { PORT: port.default(3000), DATABASE_URL: postgresUrl, TOKEN: z.string().min(3) };
 const url = 'postgresql://u:p@h:5432/d';
@@ -44,4 +44,62 @@ test('refuses a value that is given twice', () => {
 
 test('never prints a value', () => {
   expect(() => parseConfig(shape, { DATABASE_URL: 'mysql://user:hunter2@h/d', TOKEN: 'abc' })).not.toThrow('hunter2');
+});
+
+describe('the password of a URL that is given apart from it', () => {
+  const apart = 'postgresql://u@h:5432/d?schema=s';
+  const read = (environment: Record<string, string | undefined>) =>
+    parseConfig({ DATABASE_URL: postgresUrl }, environment);
+  const refused = (environment: Record<string, string>, words: string) =>
+    expect(() => read(environment)).toThrow(new ConfigError(`  ${words}`));
+
+  test('is put into it, whatever its characters, from a variable or a file', () => {
+    const password = 'p@ss:/?#[]%41%\' \\"&=+é€\n!';
+    const DATABASE_PASSWORD_FILE = secret(`${password}\n`);
+    for (const given of [{ DATABASE_PASSWORD: password }, { DATABASE_PASSWORD_FILE }]) {
+      const url = new URL(read({ DATABASE_URL: apart, ...given }).DATABASE_URL);
+      expect(decodeURIComponent(url.password)).toBe(password);
+      url.password = '';
+      expect(url.href).toBe(apart);
+    }
+  });
+
+  test('is put into a URL that comes from a file', () => {
+    expect(read({ DATABASE_URL_FILE: secret(apart), DATABASE_PASSWORD: 'p' }).DATABASE_URL).toContain('//u:p@h:5432/');
+  });
+
+  test('is refused where there is one already, without either being printed', () => {
+    refused(
+      { DATABASE_URL: 'postgresql://u:hunter2@h/d', DATABASE_PASSWORD: 'hunter3' },
+      'DATABASE_URL has a password already, and DATABASE_PASSWORD gives one too: leave one of them out',
+    );
+  });
+
+  test('is refused where nobody has it', () => {
+    refused(
+      { DATABASE_URL: 'postgresql://h/d', DATABASE_PASSWORD: 'p' },
+      'DATABASE_URL names no user, whose password DATABASE_PASSWORD would be',
+    );
+  });
+
+  test('is refused where it is given twice, empty, or in a file that cannot be read', () => {
+    const empty = secret('\n');
+    refused(
+      { DATABASE_URL: apart, DATABASE_PASSWORD: 'p', DATABASE_PASSWORD_FILE: secret('p') },
+      'DATABASE_PASSWORD is given twice, as DATABASE_PASSWORD and as DATABASE_PASSWORD_FILE',
+    );
+    refused(
+      { DATABASE_URL: apart, DATABASE_PASSWORD_FILE: empty },
+      `DATABASE_PASSWORD is empty: the file ${empty} holds no password`,
+    );
+    refused(
+      { DATABASE_URL: apart, DATABASE_PASSWORD_FILE: '/nowhere' },
+      'DATABASE_PASSWORD cannot be read from /nowhere (ENOENT)',
+    );
+  });
+
+  test('leaves the name of a URL that is missing or wrong in the message', () => {
+    refused({ DATABASE_PASSWORD: 'p' }, 'DATABASE_URL is missing: set DATABASE_URL or DATABASE_URL_FILE');
+    expect(() => read({ DATABASE_URL: 'h/d', DATABASE_PASSWORD: 'p' })).toThrow('DATABASE_URL must be a URL');
+  });
 });

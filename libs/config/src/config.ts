@@ -32,21 +32,37 @@ export class ConfigError extends Error {}
 
 /**
  * Reads `shape` from the environment. A variable NAME can be given as NAME_FILE instead: the path of a file that
- * holds the value, as Compose and Swarm secrets do; its last line end is dropped.
+ * holds the value, as Compose and Swarm secrets do; its last line end is dropped. The password of a URL X_URL can be
+ * given apart from it, as X_PASSWORD or X_PASSWORD_FILE, and is then any text.
  * @throws ConfigError that names every bad variable at once
  */
 export function parseConfig<S extends z.ZodRawShape>(shape: S, environment: Environment): z.infer<z.ZodObject<S>> {
   const values: Environment = {};
   const problems = new Map<string, string>();
-  for (const name of Object.keys(shape)) {
+  const read = (name: string) => {
     const value = environment[name] || undefined;
     const file = environment[`${name}_FILE`] || undefined;
     if (value !== undefined && file !== undefined) problems.set(name, `is given twice, as ${name} and as ${name}_FILE`);
     try {
-      values[name] = file === undefined ? value : readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+      return file === undefined ? value : readFileSync(file, 'utf8').replace(/\r?\n$/, '');
     } catch (error) {
       problems.set(name, `cannot be read from ${file} (${(error as NodeJS.ErrnoException).code})`);
+      return undefined;
     }
+  };
+  const readPassword = (name: string, of: string) => {
+    const password = read(name);
+    const url = values[of] && URL.canParse(values[of]) ? new URL(values[of]) : undefined;
+    if (password === undefined || !url) return;
+    if (password === '') problems.set(name, `is empty: the file ${environment[`${name}_FILE`]} holds no password`);
+    else if (!url.username) problems.set(of, `names no user, whose password ${name} would be`);
+    else if (url.password) problems.set(of, `has a password already, and ${name} gives one too: leave one of them out`);
+    url.password = encodeURIComponent(password);
+    values[of] = url.href;
+  };
+  for (const name of Object.keys(shape)) {
+    values[name] = read(name);
+    if (name.endsWith('_URL')) readPassword(name.replace(/_URL$/, '_PASSWORD'), name);
   }
   const parsed = z.object(shape).safeParse(values);
   for (const issue of parsed.error?.issues ?? []) {

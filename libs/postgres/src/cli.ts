@@ -8,7 +8,8 @@ const USAGE = `Usage: database ready|migrate|await [--prisma DIR]
   ready    waits until the database answers a query
   migrate  applies the pending migrations of DIR, one process at a time
   await    waits until another process has applied them
-Reads DATABASE_URL, PRISMA_DIR (the default of --prisma) and DATABASE_WAIT_SECONDS (60).`;
+Reads DATABASE_URL (its password may be in DATABASE_PASSWORD_FILE), PRISMA_DIR (the default of --prisma) and
+DATABASE_WAIT_SECONDS (60).`;
 
 const say = (line: string) => process.stderr.write(`${line}\n`);
 

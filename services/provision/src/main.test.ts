@@ -74,6 +74,16 @@ test('takes a URL from a file, and sets a password that has changed', async () =
   await expect(query(urlOf('three', 'old'), 'SELECT 1')).rejects.toThrow('password authentication failed');
 });
 
+test('takes a password apart from its URL, whatever its characters', async () => {
+  const password = "p@ss:/?#%41' é";
+  const file = join(folder, 'password');
+  writeFileSync(file, `${password}\n`);
+  const own = new URL(urlOf('six', '', 'six'));
+  const env = { DATABASE_URL: database.adminUrl, SIX_API_DATABASE_URL: own.href, SIX_API_DATABASE_PASSWORD_FILE: file };
+  expect(await provision(env)).toMatchObject({ code: 0, output: expect.stringContaining('1 services and the queue') });
+  await query(urlOf('six', encodeURIComponent(password), 'six'), 'CREATE TABLE things (id int)');
+});
+
 test('several at once wait for each other', async () => {
   const env = { DATABASE_URL: database.adminUrl, FOUR_API_DATABASE_URL: urlOf('four', 'hunter2', 'four') };
   const outcomes = await Promise.all([provision(env), provision(env), provision(env)]);
@@ -101,8 +111,9 @@ test('a service that is not a superuser cannot provide: a sentence too', async (
 test.for([
   ['ONE_API_DATABASE_URL', 'mysql://one:hunter2@host/keelson', 'must be a URL like postgresql://'],
   ['ONE_API_DATABASE_URL', 'hunter2', 'must be a URL like postgresql://'],
-  ['ONE_API_DATABASE_URL', 'postgresql://one@host/keelson', 'must name a role and its password'],
+  ['ONE_API_DATABASE_URL', 'postgresql://one@host/keelson', 'must name a role, and its password'],
   ['ONE_API_DATABASE_URL_FILE', '/nowhere', 'cannot be read from /nowhere (ENOENT)'],
+  ['ONE_API_DATABASE_PASSWORD_FILE', '/nowhere', 'cannot be read from /nowhere (ENOENT)'],
   ['DATABASE_URL', '', 'is missing: set DATABASE_URL or DATABASE_URL_FILE'],
 ] as const)('a bad configuration is named: %s=%s', async ([name, value, problem]) => {
   const { code, output } = await provision({ DATABASE_URL: database.adminUrl, [name]: value });

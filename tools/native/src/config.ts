@@ -3,6 +3,9 @@ import { join, resolve } from 'node:path';
 import { port, processSettings, readConfig } from '@keelson/config';
 import { z } from 'zod';
 
+/** The stack has a database of its own. An older .env has the passwords of the services' roles in Compose, too. */
+const OTHER_DATABASES = /(DATABASE_(URL|PASSWORD)|_(API|WORKER)_PASSWORD)(_FILE)?$/;
+
 /** From the environment, and from `.env` where the environment says nothing. */
 export function readNativeConfig(root: string) {
   const file = join(root, '.env');
@@ -20,8 +23,8 @@ export function readNativeConfig(root: string) {
     port: config.PORT,
     dataDir: resolve(root, config.DATA_DIR),
     watch: config.WATCH === '1',
-    /** What the stack's processes inherit: no database but the stack's own. */
-    env: Object.fromEntries(Object.entries(process.env).filter(([name]) => !/DATABASE_URL(_FILE)?$/.test(name))),
+    /** What the stack's processes inherit. */
+    env: Object.fromEntries(Object.entries(process.env).filter(([name]) => !OTHER_DATABASES.test(name))),
   };
 }
 
