@@ -44,7 +44,7 @@ export async function openComposeStack(folder: string, name: string, settings: R
     ...withoutSettings(folder),
     ...settings,
     COMPOSE_PROJECT_NAME: project,
-    IMAGE_PREFIX: project,
+    REGISTRY: project,
     PORT: String(port),
     POSTGRES_PORT: String(postgresPort),
     ADMINER_PORT: String(adminerPort),

@@ -1,4 +1,13 @@
-import { appendFileSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { openComposeStack, serviceOf, succeeded, type ComposeStack } from './compose-stack.ts';
@@ -29,6 +38,8 @@ const settings = () =>
   Object.fromEntries(
     [...readFileSync(file('.env'), 'utf8').matchAll(/^(\w+)=(.*)$/gm)].map(([, name, value]) => [name, value]),
   );
+const secret = (name: string) => readFileSync(file(`.secrets/${name}`), 'utf8');
+const modeOf = (path: string) => statSync(file(path)).mode & 0o777;
 const ask = async (path: string, init?: RequestInit) => fetch(new URL(path, stack.url), init);
 const post = (path: string, body: unknown, headers = {}) =>
   ask(path, {
@@ -45,33 +56,48 @@ describe('scripts/setup', () => {
     expect(output).toMatch(/required variable \w+ is missing a value: run scripts\/setup/);
   });
 
-  test('writes .env for its owner alone, with secrets, and the override', async () => {
+  test('writes .env and the secrets for their owner alone, and the override', async () => {
     await script('setup');
-    expect(statSync(file('.env')).mode & 0o777).toBe(0o600);
-    const { POSTGRES_PASSWORD, ROSTER_API_PASSWORD, HOST_UID } = settings();
-    expect(POSTGRES_PASSWORD).toMatch(/^[0-9a-f]{48}$/);
-    expect(ROSTER_API_PASSWORD).not.toBe(POSTGRES_PASSWORD);
-    expect(Number(HOST_UID)).toBeGreaterThan(0);
+    expect(modeOf('.env')).toBe(0o600);
+    expect(Number(settings()['HOST_UID'])).toBeGreaterThan(0);
+    expect(settings()['STACK']).toBe(undefined);
+    expect(modeOf('.secrets')).toBe(0o700);
+    const names = [...services, 'postgres'].map((name) => `${name}-password`);
+    expect(readdirSync(file('.secrets')).toSorted()).toEqual(names.toSorted());
+    for (const name of names) {
+      expect(secret(name)).toMatch(/^[0-9a-f]{48}\n$/);
+      expect(modeOf(`.secrets/${name}`)).toBe(0o444);
+    }
+    expect(new Set(names.map(secret)).size).toBe(names.length);
     expect(readFileSync(file('docker-compose.override.yml'))).toEqual(
       readFileSync(file('docker-compose.override.yml.example')),
     );
   });
 
   test('keeps what is there, and adds what is not', async () => {
-    const before = readFileSync(file('.env'), 'utf8');
+    const before = [readFileSync(file('.env'), 'utf8'), secret('postgres-password')];
     await script('setup');
-    expect(readFileSync(file('.env'), 'utf8')).toBe(before);
+    expect([readFileSync(file('.env'), 'utf8'), secret('postgres-password')]).toEqual(before);
 
-    writeFileSync(
-      file('.env'),
-      before.replace(/^EXPORTS_WORKER_PASSWORD=.*\n/m, '').replace(/^HOST_GID=.*$/m, 'HOST_GID='),
-    );
-    expect(await script('setup')).toContain('added EXPORTS_WORKER_PASSWORD');
-    const now = settings();
-    expect(now['EXPORTS_WORKER_PASSWORD']).toMatch(/^[0-9a-f]{48}$/);
-    expect(now['HOST_GID']).toMatch(/^\d+$/);
-    expect(before).toContain(`POSTGRES_PASSWORD=${now['POSTGRES_PASSWORD']}\n`);
-    expect(statSync(file('.env')).mode & 0o777).toBe(0o600);
+    writeFileSync(file('.env'), before[0]!.replace(/^HOST_UID=.*\n/m, '').replace(/^HOST_GID=.*$/m, 'HOST_GID='));
+    rmSync(file('.secrets/exports-worker-password'));
+    const said = await script('setup');
+    expect(said).toContain('.env: added HOST_UID');
+    expect(said).toContain('.secrets/exports-worker-password: generated');
+    expect(settings()['HOST_UID']).toMatch(/^\d+$/);
+    expect(settings()['HOST_GID']).toMatch(/^\d+$/);
+    expect(secret('exports-worker-password')).toMatch(/^[0-9a-f]{48}\n$/);
+    expect(secret('postgres-password')).toBe(before[1]);
+    expect(modeOf('.env')).toBe(0o600);
+  });
+
+  test('moves the passwords of an older .env into files', async () => {
+    const before = readFileSync(file('.env'), 'utf8');
+    appendFileSync(file('.env'), '# The superuser.\nPOSTGRES_PASSWORD=older\n# A role.\nROSTER_API_PASSWORD=old\n');
+    for (const name of ['postgres', 'roster-api']) rmSync(file(`.secrets/${name}-password`));
+    expect(await script('setup')).toContain('.secrets/postgres-password: moved there from POSTGRES_PASSWORD in .env');
+    expect([secret('postgres-password'), secret('roster-api-password')]).toEqual(['older\n', 'old\n']);
+    expect(readFileSync(file('.env'), 'utf8')).toBe(before);
   });
 });
 
@@ -330,18 +356,18 @@ describe('the entrypoint', () => {
   test('gives up on a database that does not answer, and says where, without the password', async () => {
     const { status, output } = await start(
       '--env=DATABASE_WAIT_SECONDS=2',
-      '--env=DATABASE_URL=postgresql://someone:secret@postgres:1/keelson',
+      '--env=DATABASE_URL=postgresql://someone@postgres:1/keelson',
       'roster-api',
       'true',
     );
     expect(status).toBe(1);
     expect(output).toMatch(/waiting for Postgres at postgres:1\/keelson as someone: .*ECONNREFUSED.* \(1 s of 2\)/);
     expect(output).toContain('did not answer within 2 s');
-    expect(output).not.toContain('secret');
+    expect(output).not.toContain(secret('roster-api-password').trim());
   });
 
   test('ends at once, and well, when it is stopped while it waits for Postgres', async () => {
-    const nowhere = '--env=DATABASE_URL=postgresql://someone:secret@postgres:1/keelson';
+    const nowhere = '--env=DATABASE_URL=postgresql://someone@postgres:1/keelson';
     const id = succeeded(await stack.compose('run', '--detach', '--no-deps', nowhere, 'roster-api', 'true'));
     await until('a wait for Postgres', 10, async () => (await logOf(id)).includes('waiting for Postgres'));
     const { ms } = await stack.docker('stop', id);

@@ -2,8 +2,12 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, lstatSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { lock, LOCKFILES } from './lockfile.ts';
+import { secretOf } from './wiring.ts';
 
-/** What git ignores, and so is no part of the tree: the link in node_modules, and the password in .env. */
+/**
+ * What git ignores, and so is no part of the tree: the link in node_modules, and the secret of the development stack.
+ * Those of deployed stacks are left: the service may still run there.
+ */
 export function settle(root: string, name: string) {
   const folder = join(root, 'services', name);
   const manifest = existsSync(join(folder, 'package.json'))
@@ -19,6 +23,7 @@ export function settle(root: string, name: string) {
     const hidden = join(root, LOCKFILES[1]!);
     if (existsSync(hidden)) writeFileSync(hidden, lock(readFileSync(hidden, 'utf8'), name, manifest));
   }
+  if (!manifest) rmSync(join(root, '.secrets', secretOf(name)), { force: true });
   if (manifest && existsSync(join(root, '.env')))
     spawnSync('sh', ['scripts/setup'], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] });
 }

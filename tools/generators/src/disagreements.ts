@@ -2,10 +2,15 @@ import type { Tree } from '@nx/devkit';
 import { parse } from 'yaml';
 import { variableOf } from './names.ts';
 import { readServices, type Service } from './services.ts';
-import { COMPOSE, ENV_TEMPLATE, JOBS, OVERRIDE_EXAMPLE, routeFile, routePattern } from './wiring.ts';
+import { COMPOSE, JOBS, OVERRIDE_EXAMPLE, passwordFile, routeFile, routePattern, secretOf } from './wiring.ts';
 
-type Container = { environment?: Record<string, string>; depends_on?: object; build?: { args?: { SERVICE?: string } } };
-type Compose = { services: Record<string, Container> };
+type Container = {
+  environment?: Record<string, string>;
+  secrets?: string[];
+  depends_on?: object;
+  build?: { args?: { SERVICE?: string } };
+};
+type Compose = { services: Record<string, Container>; secrets?: Record<string, object> };
 
 /** Where a service's service.json and the files that people edit say different things: a sentence for each. */
 export function disagreements(tree: Tree): string[] {
@@ -18,7 +23,9 @@ export function disagreements(tree: Tree): string[] {
   const ofService = ({ name, kind, routes, schema, jobs }: Service) => {
     const variable = variableOf(name);
     const { [name]: container } = compose.services;
+    const provision = compose.services['provision'];
     const url = container?.environment?.['DATABASE_URL'];
+    const secret = secretOf(name);
     const role = variable.toLowerCase();
     return [
       ...lacks(COMPOSE, `the service ${name}`, !!container),
@@ -27,7 +34,7 @@ export function disagreements(tree: Tree): string[] {
         `SERVICE: ${name} in the build of ${name}`,
         !container || container.build?.args?.SERVICE === name,
       ),
-      ...lacks(COMPOSE, `a DATABASE_URL of ${name} with the role ${role}`, !container || url?.includes(`//${role}:`)),
+      ...lacks(COMPOSE, `a DATABASE_URL of ${name} with the role ${role}`, !container || url?.includes(`//${role}@`)),
       ...lacks(
         COMPOSE,
         schema ? `the schema ${schema} in the DATABASE_URL of ${name}` : `a DATABASE_URL without a schema for ${name}`,
@@ -36,14 +43,23 @@ export function disagreements(tree: Tree): string[] {
       ...lacks(
         COMPOSE,
         `${variable}_DATABASE_URL of provision, the same as the DATABASE_URL of ${name}`,
-        compose.services['provision']?.environment?.[`${variable}_DATABASE_URL`] === url,
+        provision?.environment?.[`${variable}_DATABASE_URL`] === url,
+      ),
+      ...lacks(COMPOSE, `the secret ${secret}`, !!compose.secrets?.[secret]),
+      ...lacks(
+        COMPOSE,
+        `the secret ${secret} in ${name}, as its DATABASE_PASSWORD_FILE`,
+        !container ||
+          (container.secrets?.includes(secret) &&
+            container.environment?.['DATABASE_PASSWORD_FILE'] === passwordFile(name)),
+      ),
+      ...lacks(
+        COMPOSE,
+        `the secret ${secret} in provision, as its ${variable}_DATABASE_PASSWORD_FILE`,
+        provision?.secrets?.includes(secret) &&
+          provision.environment?.[`${variable}_DATABASE_PASSWORD_FILE`] === passwordFile(name),
       ),
       ...lacks(OVERRIDE_EXAMPLE, `the service ${name}`, !!override.services[name]),
-      ...lacks(
-        ENV_TEMPLATE,
-        `${variable}_PASSWORD=`,
-        new RegExp(`^${variable}_PASSWORD=$`, 'm').test(read(ENV_TEMPLATE)),
-      ),
       ...(kind === 'api'
         ? [
             ...lacks(

@@ -73,7 +73,7 @@ export function namesOf(kind: Kind, options: Options) {
   };
 }
 
-/** How environment variables name a service: `ROSTER_API` of `ROSTER_API_PASSWORD`. */
+/** How environment variables name a service: `ROSTER_API` of `ROSTER_API_MEMORY`. */
 export const variableOf = (name: string) => name.toUpperCase().replaceAll('-', '_');
 
 const pascal = (kebab: string) => camelize(kebab.replaceAll('-', '_'));

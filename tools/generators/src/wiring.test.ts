@@ -31,7 +31,19 @@ describe('a disagreement is told in a sentence', () => {
       'lacks ROSTER_API_DATABASE_URL of provision,',
     ],
     ['docker-compose.override.yml.example', '  roster-api:\n', '  other:\n', 'lacks the service roster-api.'],
-    ['.env.template', 'ROSTER_API_PASSWORD=', '', 'lacks ROSTER_API_PASSWORD=.'],
+    ['docker-compose.yml', '  roster-api-password: {', '  other: {', 'lacks the secret roster-api-password.'],
+    [
+      'docker-compose.yml',
+      '    secrets: [roster-api-password]\n',
+      '',
+      'lacks the secret roster-api-password in roster-api, as its DATABASE_PASSWORD_FILE.',
+    ],
+    [
+      'docker-compose.yml',
+      '      - roster-api-password\n',
+      '',
+      'lacks the secret roster-api-password in provision, as its ROSTER_API_DATABASE_PASSWORD_FILE.',
+    ],
     ['proxy/services/roster-api.conf', 'workers|', '', 'lacks the line "location'],
     ['libs/jobs/src/index.ts', /.*/s, '', 'lacks the job export-workers.'],
   ];

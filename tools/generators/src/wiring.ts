@@ -36,7 +36,7 @@ export function removeWiring(tree: Tree, name: string, jobs: string[]) {
         return lines.toString();
       });
   change(tree, ENV_TEMPLATE, (text) => removeFromEnvTemplate(text, name, variable));
-  if (tree.exists(ENV)) change(tree, ENV, (text) => removeFromEnv(text, name, variable));
+  if (tree.exists(ENV)) change(tree, ENV, (text) => removeFromEnvTemplate(text, name, variable));
   tree.delete(routeFile(name));
   for (const job of jobs) {
     change(tree, JOBS, (text) => text.replace(new RegExp(`^export .* from '\\./${job}\\.ts';\n`, 'm'), ''));
@@ -50,9 +50,8 @@ function change(tree: Tree, file: string, by: (text: string) => string) {
   if (changed !== text) tree.write(file, changed);
 }
 
-const databaseUrl = ({ name, role, variable, hasDatabase, schema }: Names) =>
-  `  - &${name}-url postgresql://${role}:\${${variable}_PASSWORD:?run scripts/setup first, it generates one into .env}` +
-  `@postgres:5432/keelson${hasDatabase ? `?schema=${schema}` : ''}`;
+const databaseUrl = ({ name, role, hasDatabase, schema }: Names) =>
+  `  - &${name}-url postgresql://${role}@postgres:5432/keelson${hasDatabase ? `?schema=${schema}` : ''}`;
 
 function addToCompose(text: string, names: Names) {
   const { name, variable, kind } = names;
@@ -62,26 +61,38 @@ function addToCompose(text: string, names: Names) {
     lines.appendTo('depends_on of the proxy', /^ {4}depends_on:$/, /^ {6}[\w-]+: \{/, proxyWaits(name));
   lines.insertBefore('service provision', /^ {2}provision:$/, ...composeBlock(names), '');
   lines.insertAfterLast(
-    'DATABASE_URL of provision',
-    /^ {6}(\w+_)?DATABASE_URL: \*postgres-url$|^ {6}\w+_DATABASE_URL: \*/,
-    provides(name, variable),
+    'passwords of provision',
+    /^ {6}\w+_DATABASE_PASSWORD_FILE: |^ {6}DATABASE_PASSWORD_FILE: .*\/postgres-password$/,
+    ...provides(name, variable),
   );
+  lines.insertAfterLast('secrets of provision', /^ {6}- [\w-]+-password$/, provisionReads(name));
+  lines.insertAfterLast('secrets', /^ {2}[\w-]+-password: /, secret(name));
   return lines.toString();
 }
 
 const proxyWaits = (name: string) => `      ${name}: { condition: service_healthy }`;
-const provides = (name: string, variable: string) => `      ${variable}_DATABASE_URL: *${name}-url`;
+const provides = (name: string, variable: string) => [
+  `      ${variable}_DATABASE_URL: *${name}-url`,
+  `      ${variable}_DATABASE_PASSWORD_FILE: ${passwordFile(name)}`,
+];
+const provisionReads = (name: string) => `      - ${secretOf(name)}`;
+const secret = (name: string) =>
+  `  ${secretOf(name)}: { file: '\${SECRETS_DIR:?run scripts/setup first}/${secretOf(name)}' }`;
+export const secretOf = (name: string) => `${name}-password`;
+export const passwordFile = (name: string) => `/run/secrets/${secretOf(name)}`;
 
 function composeBlock({ name, variable, kind }: Names) {
   return [
     `  ${name}:`,
     '    <<: *own',
-    `    image: \${IMAGE_PREFIX:-keelson}/${name}:\${IMAGE_TAG:-local}`,
+    `    image: \${REGISTRY:-keelson}/${name}:\${IMAGE_TAG:-local}`,
     `    build: { <<: *build, args: { <<: *build-args, SERVICE: ${name} } }`,
     '    depends_on: *provisioned',
     '    environment:',
     '      <<: *environment',
     `      DATABASE_URL: *${name}-url`,
+    `      DATABASE_PASSWORD_FILE: ${passwordFile(name)}`,
+    `    secrets: [${secretOf(name)}]`,
     `    networks: [${kind === 'api' ? 'edge, data' : 'data'}]`,
     `    deploy: { resources: { limits: { <<: *limits, memory: '\${${variable}_MEMORY:-256m}' } } }`,
   ];
@@ -90,10 +101,8 @@ function composeBlock({ name, variable, kind }: Names) {
 function removeFromCompose(text: string, name: string) {
   const lines = edit(COMPOSE, text);
   lines.removeBlock(name);
-  lines.remove(
-    (line) =>
-      line.startsWith(`  - &${name}-url `) || line === proxyWaits(name) || line === provides(name, variableOf(name)),
-  );
+  const own = [proxyWaits(name), ...provides(name, variableOf(name)), provisionReads(name), secret(name)];
+  lines.remove((line) => line.startsWith(`  - &${name}-url `) || own.includes(line));
   return lines.toString();
 }
 
@@ -111,7 +120,7 @@ function overrideBlock({ name, variable, kind, hasDatabase }: Names, { http, deb
   return [
     `  ${name}:`,
     '    <<: *development',
-    `    image: \${IMAGE_PREFIX:-keelson}/${name}:development`,
+    `    image: \${REGISTRY:-keelson}/${name}:development`,
     `    working_dir: /workspace/${folder}`,
     '    command: *watch',
     ...(kind === 'api'
@@ -149,11 +158,9 @@ const portsComment = (name: string) => ({
   api: `# ${name} past the proxy, and its debugger: a port, or a range for its replicas.`,
   worker: `# The debugger of ${name}.`,
 });
-const roleComment = (name: string) => `# The database role of ${name}.`;
 
 function addToEnvTemplate(text: string, { name, variable, kind }: Names, { http, debug }: Ports) {
   const lines = edit(ENV_TEMPLATE, text);
-  lines.insertAfterLast('password of a service', /^[A-Z0-9_]+_PASSWORD=$/, roleComment(name), `${variable}_PASSWORD=`);
   const ports = kind === 'api' ? [`#${variable}_PORTS=${http}`] : [];
   lines.insertAfterLast(
     'ports of a service',
@@ -168,19 +175,12 @@ function addToEnvTemplate(text: string, { name, variable, kind }: Names, { http,
 
 function removeFromEnvTemplate(text: string, name: string, variable: string) {
   const lines = edit(ENV_TEMPLATE, text);
-  const comments = [roleComment(name), ...Object.values(portsComment(name))];
+  const comments: string[] = Object.values(portsComment(name));
   lines.remove((line) => comments.includes(line) || isOwn(line, variable));
   return lines.toString();
 }
 
-const isOwn = (line: string, variable: string) =>
-  new RegExp(`^#?${variable}_(PASSWORD|PORTS|DEBUG_PORTS|MEMORY)=`).test(line);
-
-/** scripts/setup adds an empty line, the comment and the variable; or made all of it of the template. */
-function removeFromEnv(text: string, name: string, variable: string) {
-  const added = new RegExp(`^\\n${roleComment(name)}\\n${variable}_PASSWORD=.*\\n`, 'm');
-  return removeFromEnvTemplate(text.replace(added, ''), name, variable);
-}
+const isOwn = (line: string, variable: string) => new RegExp(`^#?${variable}_(PORTS|DEBUG_PORTS|MEMORY)=`).test(line);
 
 const escaped = (path: string) => path.replaceAll('.', '\\.');
 
