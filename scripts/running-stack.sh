@@ -1,5 +1,6 @@
 # Sourced by the verbs that work on a running stack. Which one runs, that of Compose or the native one of `npm start`,
-# and how its database is reached. Expects the root of the repository as the working directory.
+# and how its database is reached. With STACK=production in the environment: that stack, as scripts/setup made it. Expects
+# the root of the repository as the working directory.
 # shellcheck shell=sh
 
 # As npm start finds it: in the environment, or else in .env.
@@ -14,6 +15,11 @@ fail() {
   echo "$1" >&2
   exit 1
 }
+
+if [ "${STACK:-}" ]; then
+  [ -e ".env.$STACK" ] || fail "There is no .env.$STACK here: scripts/setup $STACK makes it."
+  export COMPOSE_ENV_FILES=".env.$STACK"
+fi
 
 compose_runs() {
   [ -n "$(docker compose ps --quiet --status running 2>/dev/null)" ]
@@ -45,6 +51,10 @@ running_stack() {
   running=''
   if compose_runs; then running=compose; fi
   if native_runs; then running=${running}native; fi
+  if [ "${STACK:-}" ] && [ "${1:-}" != --native ]; then
+    [ "${running%native}" ] || fail "The stack $STACK does not run here."
+    set -- --compose
+  fi
   case "$running:${1:-}" in
     compose*:--compose | compose:) echo compose ;;
     *native:--native | native:) echo native ;;

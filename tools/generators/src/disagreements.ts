@@ -2,7 +2,16 @@ import type { Tree } from '@nx/devkit';
 import { parse } from 'yaml';
 import { variableOf } from './names.ts';
 import { readServices, type Service } from './services.ts';
-import { COMPOSE, JOBS, OVERRIDE_EXAMPLE, passwordFile, routeFile, routePattern, secretOf } from './wiring.ts';
+import {
+  COMPOSE,
+  JOBS,
+  OVERRIDE_EXAMPLE,
+  passwordFile,
+  PRODUCTION,
+  routeFile,
+  routePattern,
+  secretOf,
+} from './wiring.ts';
 
 type Container = {
   environment?: Record<string, string>;
@@ -17,12 +26,14 @@ export function disagreements(tree: Tree): string[] {
   const read = (file: string) => tree.read(file, 'utf8') ?? '';
   const compose: Compose = parse(read(COMPOSE), { merge: true });
   const override: Compose = parse(read(OVERRIDE_EXAMPLE), { merge: true });
+  const production: Compose = parse(read(PRODUCTION), { merge: true, logLevel: 'error' }); // which knows no !reset
   const services = readServices(tree).filter(({ kind }) => kind !== 'job');
   const lacks = (file: string, what: string, is: boolean | undefined) => (is ? [] : [`${file} lacks ${what}.`]);
 
   const ofService = ({ name, kind, routes, schema, jobs }: Service) => {
     const variable = variableOf(name);
     const { [name]: container } = compose.services;
+    const { [name]: deployed } = production.services;
     const provision = compose.services['provision'];
     const url = container?.environment?.['DATABASE_URL'];
     const secret = secretOf(name);
@@ -60,6 +71,13 @@ export function disagreements(tree: Tree): string[] {
           provision.environment?.[`${variable}_DATABASE_PASSWORD_FILE`] === passwordFile(name),
       ),
       ...lacks(OVERRIDE_EXAMPLE, `the service ${name}`, !!override.services[name]),
+      ...lacks(PRODUCTION, `the service ${name}`, !!deployed),
+      ...lacks(
+        PRODUCTION,
+        `MIGRATE: wait in the environment of ${name}`,
+        !deployed || deployed.environment?.['MIGRATE'] === 'wait',
+      ),
+      ...lacks(PRODUCTION, `build: !reset null in ${name}`, !deployed || 'build' in deployed),
       ...(kind === 'api'
         ? [
             ...lacks(

@@ -44,6 +44,14 @@ describe('a disagreement is told in a sentence', () => {
       '',
       'lacks the secret roster-api-password in provision, as its ROSTER_API_DATABASE_PASSWORD_FILE.',
     ],
+    ['docker-compose.prod.yml', '  roster-api:\n', '  other:\n', 'lacks the service roster-api.'],
+    [
+      'docker-compose.prod.yml',
+      /<<: \*server/g,
+      'pull_policy: missing',
+      'lacks MIGRATE: wait in the environment of roster-api.',
+    ],
+    ['docker-compose.prod.yml', /build: !reset null/g, '', 'lacks build: !reset null in roster-api.'],
     ['proxy/services/roster-api.conf', 'workers|', '', 'lacks the line "location'],
     ['libs/jobs/src/index.ts', /.*/s, '', 'lacks the job export-workers.'],
   ];

@@ -5,7 +5,8 @@ import { variableOf, type Names } from './names.ts';
 export const COMPOSE = 'docker-compose.yml';
 export const OVERRIDE_EXAMPLE = 'docker-compose.override.yml.example';
 const OVERRIDE = 'docker-compose.override.yml';
-export const ENV_TEMPLATE = '.env.template';
+export const PRODUCTION = 'docker-compose.prod.yml';
+const ENV_TEMPLATE = '.env.template';
 const ENV = '.env';
 export const JOBS = 'libs/jobs/src/index.ts';
 export const routeFile = (name: string) => `proxy/services/${name}.conf`;
@@ -20,6 +21,7 @@ export function addWiring(tree: Tree, names: Names) {
   const own = tree.read(OVERRIDE, 'utf8');
   if (own?.includes('&development') && own.includes('&libs') && /^ {2}provision:/m.test(own))
     change(tree, OVERRIDE, (text) => addToOverride(OVERRIDE, text, names, ports));
+  change(tree, PRODUCTION, (text) => addToProduction(text, names));
   change(tree, ENV_TEMPLATE, (text) => addToEnvTemplate(text, names, ports));
   if (isApi) tree.write(routeFile(names.name), routeBlock(names));
   else change(tree, JOBS, (text) => `${text}${jobLine(names)}\n`);
@@ -28,7 +30,7 @@ export function addWiring(tree: Tree, names: Names) {
 export function removeWiring(tree: Tree, name: string, jobs: string[]) {
   const variable = variableOf(name);
   change(tree, COMPOSE, (text) => removeFromCompose(text, name));
-  for (const file of [OVERRIDE_EXAMPLE, OVERRIDE])
+  for (const file of [OVERRIDE_EXAMPLE, OVERRIDE, PRODUCTION])
     if (tree.exists(file))
       change(tree, file, (text) => {
         const lines = edit(file, text);
@@ -140,6 +142,26 @@ function overrideBlock({ name, variable, kind, hasDatabase }: Names, { http, deb
   ];
 }
 
+function addToProduction(text: string, names: Names) {
+  const lines = edit(PRODUCTION, text);
+  lines.insertBefore('service provision', /^ {2}provision:$/, ...productionBlock(names), '');
+  return lines.toString();
+}
+
+function productionBlock({ name, variable, kind }: Names) {
+  return [
+    `  ${name}:`,
+    '    <<: *server',
+    '    build: !reset null',
+    '    deploy:',
+    '      <<: *rolling',
+    `      replicas: '\${${variable}_REPLICAS:-${replicas[kind]}}'`,
+    `      resources: { limits: { cpus: '\${${variable}_CPUS:-1}' } }`,
+  ];
+}
+
+const replicas = { api: 2, worker: 1 };
+
 /** The first ranges that nothing in the override files publishes yet. */
 function freePorts(tree: Tree): Ports {
   const texts = [OVERRIDE_EXAMPLE, OVERRIDE].map((file) => tree.read(file, 'utf8') ?? '');
@@ -170,6 +192,8 @@ function addToEnvTemplate(text: string, { name, variable, kind }: Names, { http,
     `#${variable}_DEBUG_PORTS=${debug}`,
   );
   lines.insertAbove('PROVISION_MEMORY', /^#?PROVISION_MEMORY=/, `#${variable}_MEMORY=256m`);
+  lines.insertAfterLast('replicas of a service', /^#[A-Z0-9_]+_REPLICAS=/, `#${variable}_REPLICAS=${replicas[kind]}`);
+  lines.insertAbove('PROVISION_CPUS', /^#?PROVISION_CPUS=/, `#${variable}_CPUS=1`);
   return lines.toString();
 }
 
@@ -180,7 +204,8 @@ function removeFromEnvTemplate(text: string, name: string, variable: string) {
   return lines.toString();
 }
 
-const isOwn = (line: string, variable: string) => new RegExp(`^#?${variable}_(PORTS|DEBUG_PORTS|MEMORY)=`).test(line);
+const isOwn = (line: string, variable: string) =>
+  new RegExp(`^#?${variable}_(PORTS|DEBUG_PORTS|MEMORY|REPLICAS|CPUS)=`).test(line);
 
 const escaped = (path: string) => path.replaceAll('.', '\\.');
 
