@@ -6,6 +6,7 @@ export const COMPOSE = 'docker-compose.yml';
 export const OVERRIDE_EXAMPLE = 'docker-compose.override.yml.example';
 const OVERRIDE = 'docker-compose.override.yml';
 export const ENV_TEMPLATE = '.env.template';
+export const BAKE = 'docker-bake.hcl';
 const ENV = '.env';
 export const JOBS = 'libs/jobs/src/index.ts';
 export const routeFile = (name: string) => `proxy/services/${name}.conf`;
@@ -21,6 +22,7 @@ export function addWiring(tree: Tree, names: Names) {
   if (own?.includes('&development') && own.includes('&libs') && /^ {2}provision:/m.test(own))
     change(tree, OVERRIDE, (text) => addToOverride(OVERRIDE, text, names, ports));
   change(tree, ENV_TEMPLATE, (text) => addToEnvTemplate(text, names, ports));
+  change(tree, BAKE, (text) => addToBake(text, names.name));
   if (isApi) tree.write(routeFile(names.name), routeBlock(names));
   else change(tree, JOBS, (text) => `${text}${jobLine(names)}\n`);
 }
@@ -37,6 +39,7 @@ export function removeWiring(tree: Tree, name: string, jobs: string[]) {
       });
   change(tree, ENV_TEMPLATE, (text) => removeFromEnvTemplate(text, name, variable));
   if (tree.exists(ENV)) change(tree, ENV, (text) => removeFromEnv(text, name, variable));
+  change(tree, BAKE, (text) => removeFromBake(text, name));
   tree.delete(routeFile(name));
   for (const job of jobs) {
     change(tree, JOBS, (text) => text.replace(new RegExp(`^export .* from '\\./${job}\\.ts';\n`, 'm'), ''));
@@ -180,6 +183,20 @@ const isOwn = (line: string, variable: string) =>
 function removeFromEnv(text: string, name: string, variable: string) {
   const added = new RegExp(`^\\n${roleComment(name)}\\n${variable}_PASSWORD=.*\\n`, 'm');
   return removeFromEnvTemplate(text.replace(added, ''), name, variable);
+}
+
+export const bakeLine = (name: string) => `    "${name}",`;
+
+function addToBake(text: string, name: string) {
+  const lines = edit(BAKE, text);
+  lines.insertAbove('image of provision', /^ {4}"provision",$/, bakeLine(name));
+  return lines.toString();
+}
+
+function removeFromBake(text: string, name: string) {
+  const lines = edit(BAKE, text);
+  lines.remove((line) => line === bakeLine(name));
+  return lines.toString();
 }
 
 const escaped = (path: string) => path.replaceAll('.', '\\.');
