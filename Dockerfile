@@ -64,8 +64,11 @@ CMD ["node", "main.mjs"]
 ARG SERVICE
 ARG SERVICE_VERSION=development
 ARG SERVICE_COMMIT=unknown
+ARG BUILD_NUMBER=none
 ENV SERVICE_VERSION=${SERVICE_VERSION} \
-    SERVICE_COMMIT=${SERVICE_COMMIT}
+    SERVICE_COMMIT=${SERVICE_COMMIT} \
+    BUILD_NUMBER=${BUILD_NUMBER}
 LABEL org.opencontainers.image.title="keelson-${SERVICE}" \
       org.opencontainers.image.version="${SERVICE_VERSION}" \
-      org.opencontainers.image.revision="${SERVICE_COMMIT}"
+      org.opencontainers.image.revision="${SERVICE_COMMIT}" \
+      keelson.build-number="${BUILD_NUMBER}"

@@ -8,7 +8,16 @@ export const processSettings = {
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   SERVICE_VERSION: z.string().default('development'),
   SERVICE_COMMIT: z.string().default('unknown'),
+  BUILD_NUMBER: z.string().default('none'),
 };
+
+/** What a process is made of, for whoever asks it or reads its log. */
+export const releaseOf = ({ SERVICE_VERSION, SERVICE_COMMIT, BUILD_NUMBER }: Release) => ({
+  version: SERVICE_VERSION,
+  commit: SERVICE_COMMIT,
+  build: BUILD_NUMBER,
+});
+type Release = Record<'SERVICE_VERSION' | 'SERVICE_COMMIT' | 'BUILD_NUMBER', string>;
 
 /** A number in digits alone, where `z.coerce` would take 1e2, 0x10 and a blank too. */
 export function wholeNumber(min: number, max: number) {

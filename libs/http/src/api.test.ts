@@ -12,7 +12,7 @@ import { notFound, Problem } from './problem.ts';
 
 type LogLine = Record<string, unknown> & { msg: string; err?: { message: string; stack: string } };
 
-const SERVICE = { service: 'ships-api', version: '1.2.3', commit: 'abc1234' };
+const SERVICE = { service: 'ships-api', version: '1.2.3', commit: 'abc1234', build: '42' };
 const DATABASE_AWAY = new Error('the database is away');
 const answers = { 200: { description: 'A ship', schema: z.object({ name: z.string() }) } };
 

@@ -16,7 +16,7 @@ declare module 'express-serve-static-core' {
   }
 }
 
-export type Service = { service: string; version: string; commit: string };
+export type Service = { service: string; version: string; commit: string; build: string };
 
 export type ApiOptions = {
   service: Service;

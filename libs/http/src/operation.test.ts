@@ -37,7 +37,7 @@ const sink = operation({
 
 let server: Server;
 beforeAll(async () => {
-  const service = { service: 'ships', version: '1', commit: 'c' };
+  const service = { service: 'ships', version: '1', commit: 'c', build: '42' };
   const log = createLogger({ service: 'ships', level: 'silent' });
   const ready = async () => undefined;
   const app = createApi({ service, log, operations: [launch, sink], ready, isUnavailable: () => false });

@@ -37,7 +37,7 @@ const fall = operation({
 });
 
 const app = createApi({
-  service: { service: 'slow', version: '1', commit: 'c' },
+  service: { service: 'slow', version: '1', commit: 'c', build: '42' },
   log,
   operations: [slow, fall],
   ready: async () => undefined,

@@ -1,3 +1,4 @@
+import { releaseOf } from '@keelson/config';
 import { createClient } from '@keelson/http-client';
 import { createLogger } from '@keelson/logger';
 import { reasonOf } from '@keelson/postgres';
@@ -24,5 +25,5 @@ closeWithGrace({ delay: 10_000, logger: false }, async ({ err, signal }) => {
 });
 
 const worker = await starting;
-log.info({ version: config.SERVICE_VERSION, commit: config.SERVICE_COMMIT }, 'waiting for jobs');
+log.info(releaseOf(config), 'waiting for jobs');
 await worker.done;

@@ -5,7 +5,7 @@ import { Client } from 'pg';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { MIGRATIONS, startApi } from './checked-api.ts';
 
-const SERVICE = { service: 'roster-api', version: '1.2.3', commit: 'abc1234' };
+const SERVICE = { service: 'roster-api', version: '1.2.3', commit: 'abc1234', build: '42' };
 const NOBODY = '01890000-0000-7000-8000-000000000000';
 const ada = { name: 'Ada Lovelace', role: 'engineer', email: 'ada@example.com', hiredOn: '2020-02-29' };
 

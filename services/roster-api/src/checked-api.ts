@@ -15,7 +15,7 @@ export async function startApi(url: string, { migrations = MIGRATIONS } = {}) {
   const log = createLogger({ service: 'roster-api', level: 'info' }, { write });
   const pool = createPool(url, { log });
   const db = createDatabase(pool, schemaOf(url));
-  const service = { service: 'roster-api', version: '1.2.3', commit: 'abc1234' };
+  const service = { service: 'roster-api', version: '1.2.3', commit: 'abc1234', build: '42' };
   const app = createApp({ service, log, pool, db, migrations });
   const { call, close } = await checkedApi(app);
   const stop = async () => {

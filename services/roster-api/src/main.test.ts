@@ -29,12 +29,16 @@ function start(environment: Record<string, string>) {
 }
 
 test('serves the roster of its database, until it is told to end', { timeout: 20_000 }, async () => {
-  const { child, lines, exited, listening } = start({ DATABASE_URL: database.url, SERVICE_COMMIT: 'abc1234' });
+  const { child, lines, exited, listening } = start({
+    DATABASE_URL: database.url,
+    SERVICE_COMMIT: 'abc1234',
+    BUILD_NUMBER: '42',
+  });
   const url = await listening();
   const ready = await fetch(`${url}/readyz`);
   expect([ready.status, await ready.json()]).toEqual([
     200,
-    { status: 'ready', service: 'roster-api', version: 'development', commit: 'abc1234' },
+    { status: 'ready', service: 'roster-api', version: 'development', commit: 'abc1234', build: '42' },
   ]);
   expect((await fetch(`${url}/api/v1/workers`)).status).toBe(200);
   child.kill('SIGTERM');

@@ -1,3 +1,4 @@
+import { releaseOf } from '@keelson/config';
 import { serve } from '@keelson/http';
 import { createLogger } from '@keelson/logger';
 import { createPool, readMigrations, schemaOf } from '@keelson/postgres';
@@ -6,7 +7,7 @@ import { readRosterConfig } from './config.ts';
 import { createDatabase } from './database.ts';
 
 const config = readRosterConfig();
-const service = { service: 'roster-api', version: config.SERVICE_VERSION, commit: config.SERVICE_COMMIT };
+const service = { service: 'roster-api', ...releaseOf(config) };
 const log = createLogger({ service: service.service, level: config.LOG_LEVEL });
 const pool = createPool(config.DATABASE_URL, { log });
 const db = createDatabase(pool, schemaOf(config.DATABASE_URL));

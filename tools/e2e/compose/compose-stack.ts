@@ -121,7 +121,7 @@ function runToEnd(command: string, args: string[], cwd: string, env: NodeJS.Proc
 function withoutSettings(folder: string): NodeJS.ProcessEnv {
   const template = readFileSync(join(folder, '.env.template'), 'utf8');
   const settings = new Set([...template.matchAll(/^#?([A-Z0-9_]+)=/gm)].map(([, name]) => name));
-  const others = /^(COMPOSE|VITEST|IMAGE|SERVICE)_|^VITEST$|^NODE_ENV$|^BASE_URL$/;
+  const others = /^(COMPOSE|VITEST|IMAGE|SERVICE)_|^VITEST$|^BUILD_NUMBER$|^NODE_ENV$|^BASE_URL$/;
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !settings.has(name) && !others.test(name)));
 }
 

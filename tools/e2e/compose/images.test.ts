@@ -19,6 +19,7 @@ beforeAll(async () => {
     COMPOSE_FILE: 'docker-compose.yml:way-in.yml',
     SERVICE_VERSION: '1.2.3',
     SERVICE_COMMIT: 'c0ffee',
+    BUILD_NUMBER: '42',
   });
   await stack.remove();
   writeFileSync(join(clone.folder, 'way-in.yml'), WAY_IN);
@@ -49,15 +50,22 @@ test('pass the end-to-end suite', async () => {
   expect(status).toBe(0);
 });
 
-test('say which version and commit they are', async () => {
+test('say which version, commit and build they are', async () => {
   const { Config } = await imageOf('roster-api');
   expect(Config.Labels).toMatchObject({
     'org.opencontainers.image.title': 'keelson-roster-api',
     'org.opencontainers.image.version': '1.2.3',
     'org.opencontainers.image.revision': 'c0ffee',
+    'keelson.build-number': '42',
   });
   const health = await stack.compose('exec', '-T', 'proxy', 'curl', '--silent', 'http://roster-api:3000/healthz');
-  expect(JSON.parse(succeeded(health))).toMatchObject({ service: 'roster-api', version: '1.2.3', commit: 'c0ffee' });
+  expect(JSON.parse(succeeded(health))).toEqual({
+    status: 'ok',
+    service: 'roster-api',
+    version: '1.2.3',
+    commit: 'c0ffee',
+    build: '42',
+  });
 });
 
 test('hold a bundle and nothing else', async () => {

@@ -3,6 +3,8 @@ import { parse } from 'yaml';
 import { variableOf } from './names.ts';
 import { readServices, type Service } from './services.ts';
 import {
+  BAKE,
+  bakeLine,
   COMPOSE,
   JOBS,
   OVERRIDE_EXAMPLE,
@@ -103,6 +105,9 @@ export function disagreements(tree: Tree): string[] {
   const known = new Set(readServices(tree).map(({ name }) => name));
   const isGone = (name: string) => !known.has(name);
   const built = Object.entries(compose.services).filter(([, { build }]) => build?.args?.SERVICE);
+  const folders = tree.children('.').filter((folder) => tree.exists(`${folder}/Dockerfile`));
+  const images = [...known, ...folders];
+  const baked = [...read(BAKE).matchAll(/^ {4}"([\w-]+)",$/gm)].map(([, name]) => name!);
   const routed = tree.children('proxy/services').map((file) => file.replace(/\.conf$/, ''));
   return [
     ...services.flatMap(ofService),
@@ -110,6 +115,10 @@ export function disagreements(tree: Tree): string[] {
       .map(([name]) => name)
       .filter(isGone)
       .map((name) => `${COMPOSE} has the service ${name}, but services/${name} is not there.`),
+    ...images.flatMap((name) => lacks(BAKE, `the line ${bakeLine(name).trim()}`, baked.includes(name))),
+    ...baked
+      .filter((name) => !images.includes(name))
+      .map((name) => `${BAKE} has ${name}, but neither services/${name} nor ${name}/Dockerfile is there.`),
     ...routed.filter(isGone).map((name) => `${routeFile(name)} routes to ${name}, but services/${name} is not there.`),
   ];
 }

@@ -1,20 +1,35 @@
 import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { createNodesFromFiles, type CreateNodesV2, type TargetConfiguration } from '@nx/devkit';
 
 const TYPES: Record<string, string> = { services: 'type:service', libs: 'type:lib', tools: 'type:tool' };
 
 /** Infers a project's targets from what its folder holds, so that no project repeats them. */
 export const createNodesV2: CreateNodesV2 = [
-  '{services,libs,tools}/*/package.json',
+  '{{services,libs,tools}/*/package.json,*/Dockerfile}',
   (files, options, context) =>
     createNodesFromFiles(
-      (file) => ({ projects: project(dirname(file), context.workspaceRoot) }),
+      (file) => ({
+        projects:
+          basename(file) === 'Dockerfile' ? imageFolder(dirname(file)) : project(dirname(file), context.workspaceRoot),
+      }),
       files,
       options,
       context,
     ),
 ];
+
+/** A folder that is an image by itself, such as the proxy. */
+const imageFolder = (root: string) => ({
+  [root]: { name: root, targets: { image: image(root, ['{projectRoot}/**/*']) } },
+});
+
+/** Never cached here: the builder knows best what it has, and the image could have been removed since. */
+const image = (name: string, inputs: string[]): TargetConfiguration => ({
+  command: `docker buildx bake --file docker-bake.hcl --load ${name}`,
+  cache: false,
+  inputs: [...inputs, '{workspaceRoot}/docker-bake.hcl'],
+});
 
 function project(root: string, workspaceRoot: string) {
   const has = (path: string) => existsSync(join(workspaceRoot, root, path));
@@ -60,5 +75,13 @@ function project(root: string, workspaceRoot: string) {
       inputs: ['production', '^production', '{workspaceRoot}/tools/bundle/src/**/*.ts'],
       outputs: ['{projectRoot}/dist'],
     };
+  if (has('service.json'))
+    targets['image'] = image(basename(root), [
+      'production',
+      '^production',
+      '{workspaceRoot}/{Dockerfile,.dockerignore,.npmrc}',
+      '{workspaceRoot}/tools/{bundle,stubs}/**/*',
+      '{workspaceRoot}/scripts/{entrypoint,healthcheck}.sh',
+    ]);
   return { [root]: { targets, tags: [TYPES[root.split('/')[0] ?? ''] ?? 'type:tool'] } };
 }

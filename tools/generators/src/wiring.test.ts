@@ -53,6 +53,9 @@ describe('a disagreement is told in a sentence', () => {
     ],
     ['docker-compose.prod.yml', /build: !reset null/g, '', 'lacks build: !reset null in roster-api.'],
     ['proxy/services/roster-api.conf', 'workers|', '', 'lacks the line "location'],
+    ['docker-bake.hcl', '    "roster-api",\n', '', 'lacks the line "roster-api",.'],
+    ['docker-bake.hcl', '    "proxy",\n', '', 'lacks the line "proxy",.'],
+    ['docker-bake.hcl', '"proxy",', '"proxy",\n    "old-api",', 'has old-api, but neither services/old-api nor'],
     ['libs/jobs/src/index.ts', /.*/s, '', 'lacks the job export-workers.'],
   ];
   test.for(sentences)('%s without %s', ([file, from, to, said]) => {

@@ -6,6 +6,7 @@ export const COMPOSE = 'docker-compose.yml';
 export const OVERRIDE_EXAMPLE = 'docker-compose.override.yml.example';
 const OVERRIDE = 'docker-compose.override.yml';
 export const PRODUCTION = 'docker-compose.prod.yml';
+export const BAKE = 'docker-bake.hcl';
 const ENV_TEMPLATE = '.env.template';
 const ENV = '.env';
 export const JOBS = 'libs/jobs/src/index.ts';
@@ -23,6 +24,7 @@ export function addWiring(tree: Tree, names: Names) {
     change(tree, OVERRIDE, (text) => addToOverride(OVERRIDE, text, names, ports));
   change(tree, PRODUCTION, (text) => addToProduction(text, names));
   change(tree, ENV_TEMPLATE, (text) => addToEnvTemplate(text, names, ports));
+  change(tree, BAKE, (text) => addToBake(text, names.name));
   if (isApi) tree.write(routeFile(names.name), routeBlock(names));
   else change(tree, JOBS, (text) => `${text}${jobLine(names)}\n`);
 }
@@ -39,6 +41,7 @@ export function removeWiring(tree: Tree, name: string, jobs: string[]) {
       });
   change(tree, ENV_TEMPLATE, (text) => removeFromEnvTemplate(text, name, variable));
   if (tree.exists(ENV)) change(tree, ENV, (text) => removeFromEnvTemplate(text, name, variable));
+  change(tree, BAKE, (text) => removeFromBake(text, name));
   tree.delete(routeFile(name));
   for (const job of jobs) {
     change(tree, JOBS, (text) => text.replace(new RegExp(`^export .* from '\\./${job}\\.ts';\n`, 'm'), ''));
@@ -206,6 +209,20 @@ function removeFromEnvTemplate(text: string, name: string, variable: string) {
 
 const isOwn = (line: string, variable: string) =>
   new RegExp(`^#?${variable}_(PORTS|DEBUG_PORTS|MEMORY|REPLICAS|CPUS)=`).test(line);
+
+export const bakeLine = (name: string) => `    "${name}",`;
+
+function addToBake(text: string, name: string) {
+  const lines = edit(BAKE, text);
+  lines.insertAbove('image of provision', /^ {4}"provision",$/, bakeLine(name));
+  return lines.toString();
+}
+
+function removeFromBake(text: string, name: string) {
+  const lines = edit(BAKE, text);
+  lines.remove((line) => line === bakeLine(name));
+  return lines.toString();
+}
 
 const escaped = (path: string) => path.replaceAll('.', '\\.');
 

@@ -1,0 +1,71 @@
+import { appendFileSync, readdirSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openComposeStack, succeeded, type ComposeStack } from './compose-stack.ts';
+import { freshClone, root, services } from './fresh-clone.ts';
+
+// What `docker compose build` makes anew, where there are ten APIs and workers.
+
+const SAMPLES = ['anchors', 'bilges', 'cabins', 'decks', 'engines', 'flags', 'gangways', 'hatches'];
+
+const clone = freshClone();
+let stack: ComposeStack;
+let names: string[];
+
+beforeAll(async () => {
+  stack = await openComposeStack(clone.folder, 'keelson-e2e-ten', { COMPOSE_FILE: 'docker-compose.yml' });
+  await stack.remove();
+  symlinkSync(join(root, 'node_modules'), join(clone.folder, 'node_modules'));
+  for (const [index, sample] of SAMPLES.slice(0, 10 - services.length).entries())
+    await addService(index % 4 === 3 ? 'worker' : 'api', sample);
+  succeeded(await stack.run('scripts/setup'));
+  names = [...readdirSync(join(clone.folder, 'services')), 'proxy'];
+  succeeded(await stack.compose('build'));
+});
+afterAll(async () => {
+  await stack.remove();
+  clone.remove();
+});
+
+const addService = async (kind: string, sample: string) =>
+  succeeded(await stack.run(process.execPath, 'tools/generators/src/main.ts', 'new', kind, `sample-${sample}`));
+
+const ids = async () => {
+  const images = names.map((name) => `${stack.project}/${name}:local`);
+  return succeeded(await stack.docker('image', 'inspect', '--format={{.Id}}', ...images)).split('\n');
+};
+
+/** The images that have another digest afterwards. */
+async function rebuiltAfter(change: () => unknown) {
+  const before = await ids();
+  await change();
+  succeeded(await stack.compose('build'));
+  const after = await ids();
+  return names.filter((_, index) => after[index] !== before[index]);
+}
+
+const rebuiltBy = (file: string, line = "console.error('changed');") =>
+  rebuiltAfter(() => appendFileSync(join(clone.folder, file), `${line}\n`));
+
+const apis = () => names.filter((name) => name.endsWith('-api'));
+
+test('a line of a service is one image', async () => {
+  expect(names.filter((name) => /-(api|worker)$/.test(name)).length).toBeGreaterThanOrEqual(10);
+  expect(await rebuiltBy('services/roster-api/src/app.ts')).toEqual(['roster-api']);
+});
+
+test('a line of a lib is the images of the services that use it', async () => {
+  expect(await rebuiltBy('libs/idempotency/src/idempotency.ts')).toEqual(apis());
+});
+
+test('a line of the proxy is its own image', async () => {
+  expect(await rebuiltBy('proxy/nginx.conf', '# changed')).toEqual(['proxy']);
+});
+
+test('a line of a test is none', async () => {
+  expect(await rebuiltBy('libs/http/src/api.test.ts')).toEqual([]);
+});
+
+test('another worker, and with it new manifests and a new job, leaves all as they are', async () => {
+  expect(await rebuiltAfter(() => addService('worker', 'islands'))).toEqual([]);
+});
