@@ -33,6 +33,7 @@ describe('a disagreement is told in a sentence', () => {
     ['docker-compose.override.yml.example', '  roster-api:\n', '  other:\n', 'lacks the service roster-api.'],
     ['.env.template', 'ROSTER_API_PASSWORD=', '', 'lacks ROSTER_API_PASSWORD=.'],
     ['proxy/services/roster-api.conf', 'workers|', '', 'lacks the line "location'],
+    ['proxy/services/roster-api.conf', '|openapi/roster-api\\.json', '', 'lacks the line "location'],
     ['libs/jobs/src/index.ts', /.*/s, '', 'lacks the job export-workers.'],
   ];
   test.for(sentences)('%s without %s', ([file, from, to, said]) => {
