@@ -258,4 +258,13 @@ byId('export').onclick = ({ currentTarget }) =>
     { button: currentTarget },
   );
 
-await Promise.all([attempt(loadWorkers), attempt(loadExports)]);
+/* What the APIs say of themselves */
+
+async function loadDescriptions() {
+  const { linkset } = (await call('GET', '/.well-known/api-catalog')).data;
+  const links = linkset.flatMap((context) => context['service-desc']);
+  const linked = ({ href, title }) => Object.assign(document.createElement('a'), { href, textContent: title });
+  byId('descriptions').append(...links.map(linked));
+}
+
+await Promise.all([attempt(loadWorkers), attempt(loadExports), attempt(loadDescriptions)]);

@@ -203,7 +203,7 @@ describe('what is not there', () => {
 
   test.for(['put', 'post', 'delete', 'patch', 'options'] as const)('%s is 405, with what there is', async (method) => {
     await start(argo);
-    for (const path of ['/api/v1/ships/1', '/api/v1/openapi.json']) {
+    for (const path of ['/api/v1/ships/1', '/api/v1/openapi/ships-api.json']) {
       const { status, headers, body } = await request(server)[method](path);
       expect([status, headers.allow, body.status]).toEqual([405, 'GET, HEAD', 405]);
     }
@@ -291,15 +291,22 @@ describe('the description', () => {
   });
   const read = async () => {
     await start(argo, { operations: [ships, launch], internal: [scuttle] });
-    return (await get('/api/v1/openapi.json')).body;
+    return (await get('/api/v1/openapi/ships-api.json')).body;
   };
 
   test('is valid OpenAPI 3.1, has every operation, and not the internal ones', async () => {
     const document = await read();
     expect(faultsOf(document)).toEqual([]);
     expect(document.info).toEqual({ title: 'ships-api', version: '1.2.3' });
-    expect(Object.keys(document.paths)).toEqual(['/api/v1/ships', '/api/v1/openapi.json']);
+    expect(Object.keys(document.paths)).toEqual(['/api/v1/ships', '/api/v1/openapi/ships-api.json']);
     expect((await request(server).post('/internal/v1/scuttle')).status).toBe(204);
+  });
+
+  test('may be at another address too, and says so', async () => {
+    await start(argo, { alsoDescribedAt: '/api/v1/openapi.json' });
+    const { body } = await get('/api/v1/openapi.json');
+    expect(Object.keys(body.paths)).toContain('/api/v1/openapi.json');
+    expect((await get('/api/v1/openapi/ships-api.json')).body).toEqual(body);
   });
 
   test('is true of what is answered, also of itself', async () => {
@@ -313,7 +320,7 @@ describe('the description', () => {
       request(server).post('/api/v1/ships').send({ name: 'Argo' }),
       request(server).post('/api/v1/ships').send({}),
       request(server).post('/api/v1/ships').send('a=b'),
-      get('/api/v1/openapi.json'),
+      get('/api/v1/openapi/ships-api.json'),
     ]) {
       const { status, headers, text = '' } = await sent;
       const path = sent.url.replace(/^http:\/\/[^/]+/, '');

@@ -3,7 +3,7 @@ import type { Logger } from '@keelson/logger';
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
 import { z } from 'zod';
-import { openApiDocument } from './openapi.ts';
+import { descriptionPath, openApiDocument } from './openapi.ts';
 import { operation, type Operation } from './operation.ts';
 import { Problem, unavailable } from './problem.ts';
 
@@ -24,6 +24,8 @@ export type ApiOptions = {
   operations: Operation[];
   /** Operations between services: served here, but neither routed by the proxy nor in the OpenAPI document. */
   internal?: Operation[];
+  /** Another address of its OpenAPI document than /api/v1/openapi/<service>.json. */
+  alsoDescribedAt?: string;
   /** Resolves when the service can do its work; rejects, or resolves to a sentence that says why it cannot. */
   ready: () => Promise<string | undefined>;
   /** Whether an error means that the database is away: the client is asked to come back (503). */
@@ -41,22 +43,26 @@ const QUIET = new Set(['/healthz', '/readyz']);
 const CLIENT_CLOSED = 499;
 
 /** The edge that every API has: request ids, a log line a request, health, its operations, problems. Never listens. */
-export function createApi({ service, log, operations, internal = [], ready, isUnavailable }: ApiOptions): Express {
+export function createApi(options: ApiOptions): Express {
+  const { service, log, operations, internal = [], alsoDescribedAt, ready, isUnavailable } = options;
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
   app.enable('case sensitive routing');
   app.use(requestLog(log), helmet(API_HEADERS), closeWhileDraining);
   health(app, service, ready);
-  const description = operation({
-    method: 'get',
-    path: '/api/v1/openapi.json',
-    summary: 'Read this description',
-    answers: { 200: { description: 'OpenAPI 3.1', schema: z.looseObject({ openapi: z.string() }) } },
-    handle: ({ res }) => res.json(document),
-  });
-  const document = openApiDocument(service.service, service.version, [...operations, description]);
-  mount(app, [...operations, description, ...internal]);
+  const describe = (path: string) =>
+    operation({
+      method: 'get',
+      path,
+      summary: 'Read this description',
+      answers: { 200: { description: 'OpenAPI 3.1', schema: z.looseObject({ openapi: z.string() }) } },
+      handle: ({ res }) => res.json(document),
+    });
+  const addresses = [descriptionPath(service.service), ...(alsoDescribedAt ? [alsoDescribedAt] : [])];
+  const described = [...operations, ...addresses.map(describe)];
+  const document = openApiDocument(service.service, service.version, described);
+  mount(app, [...described, ...internal]);
   app.use((req) => {
     throw new Problem(404, `There is nothing at ${req.path}.`);
   });

@@ -9,6 +9,9 @@ const ALWAYS = [429, 500, 502, 503, 504];
 /** `If-None-Match: *` asks for nothing that is there, whether it has an ETag or not (RFC 9110, 13.1.2). */
 const NOT_CHANGED = { 304: { description: 'Not changed since If-None-Match' } };
 
+/** Where the proxy routes the OpenAPI document of a service. */
+export const descriptionPath = (service: string) => `/api/v1/openapi/${service}.json`;
+
 /** The OpenAPI 3.1 document of these operations. */
 export function openApiDocument(title: string, version: string, operations: Operation[]) {
   const paths: ZodOpenApiPathsObject = {};

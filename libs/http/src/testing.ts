@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type RequestListener, type Server } from 'node:http';
 import { comparer, problem, type Answer as Compared } from '@keelson/openapi';
 import request, { type Response } from 'supertest';
+import { descriptionPath } from './openapi.ts';
 
 export type Sent = { headers?: Record<string, string>; json?: unknown; body?: string | Buffer };
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- each test knows what it asked for
@@ -20,7 +21,8 @@ export async function checkedApi(app: RequestListener) {
 }
 
 async function checkedCall(server: Server) {
-  const description = await send(server, 'GET', '/api/v1/openapi.json');
+  const { service } = JSON.parse((await send(server, 'GET', '/healthz')).text);
+  const description = await send(server, 'GET', descriptionPath(service));
   const differences = comparer(JSON.parse(description.text));
   return async (method: string, path: string, sent?: Sent): Promise<Answer> => {
     const answer = await send(server, method, path, sent);

@@ -15,6 +15,7 @@ export function createApp({ service, log, pool, db, migrations }: AppOptions) {
     log,
     operations: [...workerOperations({ db }), ...exportOperations({ db })],
     internal: exportProgress({ db }),
+    alsoDescribedAt: '/api/v1/openapi.json',
     ready: async () => {
       const pending = await pendingMigrations(pool, migrations);
       return pending.length > 0 ? `the database lacks the migration ${pending[0]}` : undefined;

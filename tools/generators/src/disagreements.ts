@@ -89,8 +89,8 @@ export function disagreements(tree: Tree): string[] {
             ),
             ...lacks(
               routeFile(name),
-              `the line "${routePattern(routes)}"`,
-              read(routeFile(name)).includes(routePattern(routes)),
+              `the line "${routePattern(name, routes)}"`,
+              read(routeFile(name)).includes(routePattern(name, routes)),
             ),
             ...lacks(
               routeFile(name),

@@ -33,8 +33,8 @@ function refuseTaken(tree: Tree, { kind, name, route, schema, hasDatabase, job, 
     if (taken)
       throw new Refusal(`The route ${route} overlaps with ${taken} of ${other.name}: name another one with --route.`);
   }
-  if (kind === 'api' && `${route}/`.startsWith('/api/v1/openapi.json/'))
-    throw new Refusal('The route /api/v1/openapi.json is reserved: name another one with --route.');
+  if (kind === 'api' && `${route}/`.startsWith('/api/v1/openapi/'))
+    throw new Refusal(`The route ${route} is where the APIs describe themselves: name another one with --route.`);
   if (kind === 'worker' && (['index'].includes(job) || tree.exists(`libs/jobs/src/${job}.ts`)))
     throw new Refusal(`libs/jobs/src/${job}.ts is there already: name another job than ${jobVar} with --job.`);
 }

@@ -70,6 +70,8 @@ test('one that is taken is refused', async () => {
   await expect(newService(tree(), 'api', { name: 'crew', resource: 'worker' })).rejects.toThrow(
     'overlaps with /api/v1/workers',
   );
+  for (const route of ['/api/v1/openapi', '/api/v1/openapi/crew'])
+    await expect(newService(tree(), 'api', { name: 'crew', route })).rejects.toThrow(`The route ${route} is where`);
   await expect(newService(tree(), 'worker', { name: 'mails', job: 'export-workers' })).rejects.toThrow(
     'name another job',
   );

@@ -56,6 +56,7 @@ describe('a disagreement is told in a sentence', () => {
     ['docker-bake.hcl', '    "roster-api",\n', '', 'lacks the line "roster-api",.'],
     ['docker-bake.hcl', '    "proxy",\n', '', 'lacks the line "proxy",.'],
     ['docker-bake.hcl', '"proxy",', '"proxy",\n    "old-api",', 'has old-api, but neither services/old-api nor'],
+    ['proxy/services/roster-api.conf', '|openapi/roster-api\\.json', '', 'lacks the line "location'],
     ['libs/jobs/src/index.ts', /.*/s, '', 'lacks the job export-workers.'],
   ];
   test.for(sentences)('%s without %s', ([file, from, to, said]) => {

@@ -226,9 +226,12 @@ function removeFromBake(text: string, name: string) {
 
 const escaped = (path: string) => path.replaceAll('.', '\\.');
 
-export const routePattern = (routes: string[]) =>
-  `location ~ ^/api/v1/(${routes.map((route) => escaped(route.replace('/api/v1/', ''))).join('|')})(/|$) {`;
+/** Routes an API's OpenAPI document besides its own routes. */
+export const routePattern = (name: string, routes: string[]) => {
+  const paths = [...routes, `/api/v1/openapi/${name}.json`].map((route) => escaped(route.replace('/api/v1/', '')));
+  return `location ~ ^/api/v1/(${paths.join('|')})(/|$) {`;
+};
 
-const routeBlock = ({ name, route }: Names) => `${routePattern([route])}\n  proxy_pass http://${name};\n}\n`;
+const routeBlock = ({ name, route }: Names) => `${routePattern(name, [route])}\n  proxy_pass http://${name};\n}\n`;
 
 const jobLine = ({ job, jobVar }: Names) => `export { ${jobVar} } from './${job}.ts';`;

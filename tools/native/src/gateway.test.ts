@@ -98,17 +98,18 @@ const problem = (status: number) => ({
 });
 
 describe('routes', () => {
-  test.for(['/api/v1/workers', '/api/v1/workers?limit=1', '/api/v1/workers/7', '/api/v1/openapi.json'])(
-    '%s is passed on as it was sent',
-    async (path) => {
-      const got = await send(path);
-      expect(got.status).toBe(200);
-      expect(got.json()).toMatchObject({ method: 'GET', url: path });
-    },
-  );
+  test.for([
+    ...['/api/v1/workers', '/api/v1/workers?limit=1', '/api/v1/workers/7', '/api/v1/openapi.json'],
+    '/api/v1/openapi/roster-api.json',
+  ])('%s is passed on as it was sent', async (path) => {
+    const got = await send(path);
+    expect(got.status).toBe(200);
+    expect(got.json()).toMatchObject({ method: 'GET', url: path });
+  });
 
   test.for([
     ...['/api', '/api/v1/workersx', '/api/v1/Workers', '/api/v1/openapi.jsonx', '/api/v2/workers', '/nowhere'],
+    ...['/api/v1/openapi', '/api/v1/openapi/nobody-api.json', '/.well-known/', '/.well-known/api-catalog.json'],
     ...['/internal/v1/exports/7', '/readyz', '/media/exports/a.csv', '//api/v1/workers', '/.env', '/%2561'],
   ])('%s is not found', async (path) => {
     const got = await send(path);
@@ -132,6 +133,25 @@ describe('routes', () => {
     'http://elsewhere/api/v1/workers',
   ])('%s is refused', async (path) => {
     expect(await send(path)).toMatchObject(problem(400));
+  });
+
+  test('/.well-known/api-catalog says where each API describes itself', async () => {
+    const got = await send('/.well-known/api-catalog');
+    expect([got.status, got.json()]).toEqual([
+      200,
+      {
+        linkset: [
+          {
+            anchor: '/api/v1/',
+            'service-desc': ['roster-api', 'other-api'].map((title) => ({
+              href: `/api/v1/openapi/${title}.json`,
+              type: 'application/json',
+              title,
+            })),
+          },
+        ],
+      },
+    ]);
   });
 
   test('/healthz is the gateway itself', async () => {

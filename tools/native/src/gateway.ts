@@ -33,6 +33,13 @@ const LONGEST_ADDRESS = 8192;
 const BODY_LIMIT = 1024 * 1024;
 /** A service that reloads is away for a moment. */
 const RESTART_MS = 2000;
+const CATALOG = '/.well-known/api-catalog';
+const CATALOG_HEADERS = {
+  'Cache-Control': 'no-cache',
+  'Content-Security-Policy': NO_PAGE,
+  'Content-Type': 'application/linkset+json; profile="https://www.rfc-editor.org/info/rfc9727"',
+  Link: `<${CATALOG}>; rel="api-catalog"`,
+};
 const HOP_BY_HOP = ['connection', 'keep-alive', 'te', 'trailer', 'upgrade', 'proxy-connection'];
 const NOT_FORWARDED = [...HOP_BY_HOP, 'expect', 'forwarded'];
 const KEPT_FOR_MEDIA = ['content-type', 'content-disposition', 'cache-control', 'expires', 'set-cookie'];
@@ -51,7 +58,8 @@ export function createGateway(options: GatewayOptions): Server {
   app.disable('x-powered-by').enable('case sensitive routing');
   app.use(requestLog(options.log), refuseOddAddresses);
   app.all('/healthz', (_req, res) => void res.type('text/plain').send('ok\n'));
-  for (const api of options.apis) app.use(api.routes, forward(api, options));
+  for (const api of options.apis) app.use([...api.routes, descriptionPath(api)], forward(api, options));
+  app.all(CATALOG, catalog(options.apis));
   app.use(consoleFiles(options.consoleDir));
   app.use((_req, res) => sendProblem(res, 404));
   app.use(toProblem(options.log));
@@ -187,6 +195,19 @@ function sendMedia(
 function copyHeaders(answer: IncomingMessage, res: Response, wanted: (name: string) => boolean) {
   for (const [name, values = []] of Object.entries(answer.headersDistinct))
     if (wanted(name) && !res.hasHeader(name)) res.setHeader(name, values.length === 1 ? values[0]! : values);
+}
+
+/** Where an API answers its OpenAPI document, as the files in proxy/services have it. */
+const descriptionPath = ({ name }: Api) => `/api/v1/openapi/${name}.json`;
+
+/** RFC 9727: where the APIs describe themselves. */
+function catalog(apis: Api[]): RequestHandler {
+  const links = apis.map((api) => ({ href: descriptionPath(api), type: 'application/json', title: api.name }));
+  const body = Buffer.from(JSON.stringify({ linkset: [{ anchor: '/api/v1/', 'service-desc': links }] }));
+  return (req, res) => {
+    if (['GET', 'HEAD'].includes(req.method)) res.set(CATALOG_HEADERS).send(body);
+    else sendProblem(res, 405, { Allow: 'GET, HEAD' });
+  };
 }
 
 function consoleFiles(consoleDir: string): RequestHandler {
