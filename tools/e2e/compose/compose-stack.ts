@@ -32,6 +32,9 @@ export type Container = {
   NetworkSettings: { Ports: Record<string, { HostIp: string; HostPort: string }[] | null> };
 };
 
+/** A Compose file for the base file alone, which publishes no port. */
+export const WAY_IN = 'services: { proxy: { ports: ["127.0.0.1:${PORT}:8080"] } }\n';
+
 export type ComposeStack = ReturnType<typeof composeStack>;
 
 /** The Compose stack of a clone, under a project name, image names and ports that are this checkout's own. */

@@ -1,7 +1,7 @@
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { openComposeStack, serviceOf, succeeded, type ComposeStack } from './compose-stack.ts';
+import { openComposeStack, serviceOf, succeeded, WAY_IN, type ComposeStack } from './compose-stack.ts';
 import { freshClone, services } from './fresh-clone.ts';
 import { until } from './until.ts';
 
@@ -9,7 +9,6 @@ import { until } from './until.ts';
 
 const OTHERS = [...services.filter((name) => name !== 'roster-api'), 'provision'];
 const SERVICES = ['roster-api', ...OTHERS];
-const WAY_IN = 'services: { proxy: { ports: ["127.0.0.1:${PORT}:8080"] } }\n';
 
 const clone = freshClone();
 let stack: ComposeStack;

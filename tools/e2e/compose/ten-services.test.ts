@@ -1,10 +1,12 @@
-import { appendFileSync, readdirSync, symlinkSync } from 'node:fs';
+import { appendFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openComposeStack, succeeded, type ComposeStack } from './compose-stack.ts';
+import { serves } from '../generated/serves.ts';
+import { openComposeStack, succeeded, WAY_IN, type ComposeStack } from './compose-stack.ts';
 import { freshClone, root, services } from './fresh-clone.ts';
 
-// What `docker compose build` makes anew, where there are ten APIs and workers.
+// Ten APIs and workers, most of them from the templates: that they run side by side, and what `docker compose build`
+// makes anew.
 
 const SAMPLES = ['anchors', 'bilges', 'cabins', 'decks', 'engines', 'flags', 'gangways', 'hatches'];
 
@@ -13,8 +15,9 @@ let stack: ComposeStack;
 let names: string[];
 
 beforeAll(async () => {
-  stack = await openComposeStack(clone.folder, 'keelson-e2e-ten', { COMPOSE_FILE: 'docker-compose.yml' });
+  stack = await openComposeStack(clone.folder, 'keelson-e2e-ten', { COMPOSE_FILE: 'docker-compose.yml:way-in.yml' });
   await stack.remove();
+  writeFileSync(join(clone.folder, 'way-in.yml'), WAY_IN);
   symlinkSync(join(root, 'node_modules'), join(clone.folder, 'node_modules'));
   for (const [index, sample] of SAMPLES.slice(0, 10 - services.length).entries())
     await addService(index % 4 === 3 ? 'worker' : 'api', sample);
@@ -49,6 +52,20 @@ const rebuiltBy = (file: string, line = "console.error('changed');") =>
 
 const apis = () => names.filter((name) => name.endsWith('-api'));
 
+test('each is served through the proxy, and its role refused at the tables of others', async () => {
+  await stack.up();
+  const [mine, other] = apis().filter((name) => name.startsWith('sample-'));
+  for (const name of [mine!, other!]) await serves(stack.url, `/api/v1/${name.replace(/-api$/, '')}`);
+  const role = mine!.replaceAll('-', '_');
+  const schema = other!.replace(/-api$/, '').replaceAll('-', '_');
+  const refused = async (sql: string) =>
+    (await stack.run('scripts/psql', '--compose', mine!, `--command=${sql}`)).output.trim();
+  expect(await refused('SELECT FROM roster."Worker"')).toMatch(/^ERROR: {2}permission denied for schema roster$/m);
+  expect(await refused(`CREATE TABLE ${schema}.t ()`)).toMatch(`permission denied for schema ${schema}`);
+  expect(await refused('SELECT current_user')).toContain(role);
+  succeeded(await stack.compose('down'));
+});
+
 test('a line of a service is one image', async () => {
   expect(names.filter((name) => /-(api|worker)$/.test(name)).length).toBeGreaterThanOrEqual(10);
   expect(await rebuiltBy('services/roster-api/src/app.ts')).toEqual(['roster-api']);
@@ -66,6 +83,10 @@ test('a line of a test is none', async () => {
   expect(await rebuiltBy('libs/http/src/api.test.ts')).toEqual([]);
 });
 
-test('another worker, and with it new manifests and a new job, leaves all as they are', async () => {
-  expect(await rebuiltAfter(() => addService('worker', 'islands'))).toEqual([]);
-});
+test(
+  'another worker, and with it new manifests and a new job, leaves all as they are',
+  { timeout: 600_000 },
+  async () => {
+    expect(await rebuiltAfter(() => addService('worker', 'islands'))).toEqual([]);
+  },
+);
