@@ -1,6 +1,9 @@
 import { expect } from 'vitest';
 
-/** Walks through what every generated API has, by way of the proxy at `url`: create, list, read, change, remove. */
+/**
+ * Walks through what every generated API has, by way of the proxy at `url`: create, list, read, change, remove, and its
+ * description in the catalog.
+ */
 export async function serves(url: string, route: string) {
   const call = async (method: string, path: string, json?: unknown) => {
     const answer = await fetch(`${url}${path}`, {
@@ -20,4 +23,8 @@ export async function serves(url: string, route: string) {
   expect(await call('DELETE', own)).toMatchObject({ status: 204 });
   expect(await call('GET', own)).toMatchObject({ status: 404 });
   expect(await call('POST', route, { name: '' })).toMatchObject({ status: 422 });
+  const { linkset } = JSON.parse((await call('GET', '/.well-known/api-catalog')).body);
+  const hrefs: string[] = linkset[0]['service-desc'].map(({ href }: { href: string }) => href);
+  const documents = await Promise.all(hrefs.map((href) => call('GET', href)));
+  expect(documents.flatMap(({ body }) => Object.keys(JSON.parse(body).paths))).toContain(`${route}/{id}`);
 }
