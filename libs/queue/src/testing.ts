@@ -1,4 +1,3 @@
-import { connection } from '@keelson/postgres';
 import { createTestDatabase } from '@keelson/postgres/testing';
 import { Pool } from 'pg';
 import { installQueue } from './install.ts';
@@ -7,7 +6,7 @@ import { installQueue } from './install.ts';
 export async function createTestQueue() {
   const database = await createTestDatabase();
   await installQueue(database.adminUrl, () => undefined);
-  const pool = new Pool({ ...connection(database.adminUrl), max: 1 }).on('error', () => undefined);
+  const pool = new Pool({ connectionString: database.adminUrl, max: 1 }).on('error', () => undefined);
   return {
     url: database.url,
     adminUrl: database.adminUrl,
