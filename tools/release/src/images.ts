@@ -4,7 +4,9 @@ import { Refusal } from './refusal.ts';
 
 const execute = promisify(execFile);
 const BAKE = ['buildx', 'bake', '--file=docker-bake.hcl'];
-const ABSENT = /not found|not exist|unknown|denied|unauthorized|forbidden/i;
+const UNKNOWN_USER = /no basic auth credentials|401 unauthorized/i;
+/** Some registries do not tell a stranger's image from none. */
+const ABSENT = /not found|not exist|(name|manifest)[ _]unknown|denied|insufficient_scope|forbidden/i;
 
 export type Image = { digest: string; labels: Record<string, string> };
 
@@ -29,6 +31,8 @@ export function images(root: string, registry: string) {
       } catch (error) {
         const { stderr } = error as { stderr?: string };
         if (stderr === undefined) throw error;
+        if (UNKNOWN_USER.test(stderr))
+          throw new Refusal(`The registry does not know you: docker login ${registry.split('/')[0]}`);
         if (ABSENT.test(stderr)) return undefined;
         throw new Refusal(`The registry ${registry} does not answer: ${stderr.trim()}`);
       }

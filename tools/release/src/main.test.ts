@@ -37,7 +37,7 @@ function release(args: string[], env: Record<string, string> = { REGISTRY: 'regi
 }
 const refused = (sentence: string) => ({ status: 1, stdout: '', stderr: expect.stringContaining(sentence) });
 
-test('a repository is read', () => {
+test('a repository is read', { timeout: 30_000 }, () => {
   git('tag', 'v1.2.2');
   commit('two');
   git('tag', 'v1.2.3');
@@ -64,7 +64,7 @@ test('a repository is read', () => {
   });
 });
 
-test('main is also what origin says it is', () => {
+test('main is also what origin says it is', { timeout: 30_000 }, () => {
   const first = git('rev-parse', 'HEAD');
   commit('two');
   git('update-ref', 'refs/remotes/origin/main', 'HEAD');
@@ -78,7 +78,7 @@ test('main is also what origin says it is', () => {
   expect(readRepository(folder)).toMatchObject({ isOnMain: false, isNewest: false });
 });
 
-test('what cannot be released is refused with a sentence, before anything is done', () => {
+test('what cannot be released is refused with a sentence, before anything is done', { timeout: 30_000 }, () => {
   expect(release([], {})).toEqual(refused('REGISTRY is missing, where the images go: REGISTRY='));
   git('tag', 'v1.2.4');
   expect(release([])).toEqual(refused('This commit has the tag v1.2.4, but its package.json says 1.2.3'));
@@ -90,7 +90,7 @@ test('what cannot be released is refused with a sentence, before anything is don
   expect(git('tag')).toBe('');
 });
 
-test('a command line that means nothing is answered with how it is meant', () => {
+test('a command line that means nothing is answered with how it is meant', { timeout: 30_000 }, () => {
   for (const args of [['minor', 'major'], ['--no-publish'], ['--colour']])
     expect(release(args)).toMatchObject({
       status: 64,
