@@ -18,6 +18,9 @@ export const SQL_KEYWORDS = words(`
   unique user using variadic verbose when where window with
 `);
 
+/** What YAML takes for something else than a text; the others that it does are keywords of Postgres, too. */
+export const YAML_WORDS = words('no off yes');
+
 /** Words of TypeScript, names that Prisma keeps for itself, and names that the templates use already. */
 export const RESERVED_RESOURCES = words(`
   abstract any as async await boolean break case catch class const continue debugger declare default delete do else enum

@@ -1,0 +1,63 @@
+import { variableOf } from './names.ts';
+
+type Spellings = ReturnType<typeof spellings>;
+
+/** How a name is written where it stands: `@blue-ocean/config`, the database `blue_ocean`, a title, a variable, a type. */
+export function spellings(kebab: string) {
+  const words = kebab.split('-').map((word) => word[0]!.toUpperCase() + word.slice(1));
+  const pascal = words.join('');
+  return {
+    kebab,
+    snake: kebab.replaceAll('-', '_'),
+    constant: variableOf(kebab),
+    title: words.join(' '),
+    pascal,
+    camel: pascal[0]!.toLowerCase() + pascal.slice(1),
+  };
+}
+
+/** The name as a word of its own or as a part of an identifier; not the `beta` of 1.0.0-beta.2. */
+function finder(name: string) {
+  const { kebab, snake, constant, title, pascal, camel } = spellings(name);
+  return new RegExp(
+    [
+      `(?<![A-Za-z0-9]|\\d-)(?:${kebab}|${snake})(?![a-z0-9]|\\.\\d)`,
+      `(?<![A-Za-z0-9])${camel}(?![a-z0-9])`,
+      `(?<![A-Z])(?:${title}|${pascal})(?![a-z])`,
+      `(?<![A-Za-z0-9])${constant}(?![A-Za-z0-9])`,
+    ].join('|'),
+    'g',
+  );
+}
+
+export const mentions = (text: string, name: string) => finder(name).test(text);
+
+/** The text with another name, spelled in each place as the old one was. */
+export function respell(text: string, from: string, to: string): string {
+  const [old, own] = [spellings(from), spellings(to)];
+  return text.replace(finder(from), (found, offset: number) => {
+    const before = text.slice(Math.max(text.lastIndexOf('\n', offset) + 1, offset - 100), offset);
+    const after = text.slice(offset + found.length, offset + found.length + 100);
+    if (isExplained(before, after)) return found;
+    return own[spellingIn(before, found, after, old)];
+  });
+}
+
+/** A name of one word has the same letters in several spellings: then its neighbours tell them apart. */
+function spellingIn(before: string, found: string, after: string, old: Spellings): keyof Spellings {
+  const [only, another] = (Object.keys(old) as (keyof Spellings)[]).filter((spelling) => old[spelling] === found);
+  if (!another) return only!;
+  if (found === old.title) return /[a-z0-9]$/.test(before) || /^[A-Z0-9]/.test(after) ? 'pascal' : 'title';
+  if (/^[A-Z]/.test(after)) return 'camel';
+  return /_$/.test(before) || /^_/.test(after) || isDatabase(before, after) ? 'snake' : 'kebab';
+}
+
+const DATABASE_OPTION = /(-d|\b(dbname|datname|database|(postgres|pg)_?(db|database)))[\s=:'"`]{1,4}$/i;
+const HOST_OF_URL = /(@[\w.-]+|:(\d+|\$\{?\w+\}?))\\?\/$/;
+
+/** Postgres takes a hyphen in a name only where it is quoted, so the database has none. */
+const isDatabase = (before: string, after: string) =>
+  DATABASE_OPTION.test(before) || (HOST_OF_URL.test(before) && !/^[\w/-]/.test(after));
+
+/** What the word means is said of the thing, not of the project. */
+const isExplained = (before: string, after: string) => /\ban? $/i.test(before) && /^ (is|means)\b/.test(after);
