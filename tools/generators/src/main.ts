@@ -25,8 +25,8 @@ one out again, to the byte. Commit before you remove one that you have changed.
   --no-database     a worker without tables of its own
   --dry-run         says what would be written, and writes nothing
 
-Or gives the whole project another name: blue-ocean for packages (@blue-ocean/…), images and the Compose project,
-blue_ocean for the database, Blue Ocean for titles, BLUE_OCEAN for variables.
+Or gives the whole project another name: tall-ship for packages (@tall-ship/…), images and the Compose project,
+tall_ship for the database, Tall Ship for titles, TALL_SHIP for variables.
 
   --with-uncommitted-changes   renames also where git could not tell its changes from yours
 `;

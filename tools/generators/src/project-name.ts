@@ -2,7 +2,7 @@ import { variableOf } from './names.ts';
 
 type Spellings = ReturnType<typeof spellings>;
 
-/** How a name is written where it stands: `@blue-ocean/config`, the database `blue_ocean`, a title, a variable, a type. */
+/** How a name is written where it stands: `@tall-ship/config`, the database `tall_ship`, a title, a variable, a type. */
 export function spellings(kebab: string) {
   const words = kebab.split('-').map((word) => word[0]!.toUpperCase() + word.slice(1));
   const pascal = words.join('');
@@ -16,13 +16,12 @@ export function spellings(kebab: string) {
   };
 }
 
-/** The name as a word of its own or as a part of an identifier; not the `beta` of 1.0.0-beta.2. */
+/** The name as a word of its own or as a part of an identifier; not the `rc` of 1.0.0-rc.2. */
 function finder(name: string) {
   const { kebab, snake, constant, title, pascal, camel } = spellings(name);
   return new RegExp(
     [
-      `(?<![A-Za-z0-9]|\\d-)(?:${kebab}|${snake})(?![a-z0-9]|\\.\\d)`,
-      `(?<![A-Za-z0-9])${camel}(?![a-z0-9])`,
+      `(?<![A-Za-z0-9]|\\d-)(?:${kebab}|${snake}|${camel})(?![a-z0-9]|\\.\\d)`,
       `(?<![A-Z])(?:${title}|${pascal})(?![a-z])`,
       `(?<![A-Za-z0-9])${constant}(?![A-Za-z0-9])`,
     ].join('|'),
