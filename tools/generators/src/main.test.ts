@@ -1,12 +1,26 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 const root = resolve(import.meta.dirname, '../../..');
 const copy = mkdtempSync(join(tmpdir(), 'keelson-new-'));
 const git = (...args: string[]) => execFileSync('git', ['-C', copy, ...args], { encoding: 'utf8' });
+const commit = (message: string) => {
+  git('add', '--all');
+  git('-c', 'user.name=test', '-c', 'user.email=test@example.com', 'commit', '--quiet', `--message=${message}`);
+};
 const list = ['ls-files', '--cached', '--others', '--exclude-standard', '-z'];
 
 /** What git knows of this checkout, in a repository of its own. */
@@ -16,23 +30,26 @@ beforeAll(() => {
     cpSync(join(root, file), join(copy, file));
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
   git('init', '--quiet');
-  git('add', '--all', '--', '.', ':!node_modules');
-  git('-c', 'user.name=test', '-c', 'user.email=test@example.com', 'commit', '--quiet', '--message=all');
+  appendFileSync(join(copy, '.git/info/exclude'), 'node_modules\n'); // which .gitignore knows as a folder
+  commit('all');
   execFileSync('sh', ['scripts/setup'], { cwd: copy, stdio: 'ignore' });
 });
 afterAll(() => rmSync(copy, { recursive: true }));
 
-const run = (...args: string[]) => {
-  const { status, stderr } = spawnSync(process.execPath, ['tools/generators/src/main.ts', ...args], {
+const tell = (...args: string[]) =>
+  spawnSync(process.execPath, ['tools/generators/src/main.ts', ...args], {
     cwd: copy,
     encoding: 'utf8',
+    env: { ...process.env, PATH: `${join(copy, '.data')}:${process.env['PATH']}` },
   });
+const run = (...args: string[]) => {
+  const { status, stderr } = tell(...args);
   return { status, stderr };
 };
 const own = () => ['.env', 'docker-compose.override.yml'].map((file) => readFileSync(join(copy, file), 'utf8'));
-const changes = () => git('status', '--porcelain', '--', '.', ':!node_modules');
+const changes = () => git('status', '--porcelain');
 
-test('what is added is removed to the byte, also in the files that git ignores', { timeout: 60_000 }, () => {
+test('what is added is removed to the byte, also in the files that git ignores', { timeout: 120_000 }, () => {
   const before = own();
   const added = [
     ['api', 'sample-orders'],
@@ -50,7 +67,7 @@ test('what is added is removed to the byte, also in the files that git ignores',
   expect(changes()).toBe('');
 });
 
-test('a service is taken out of an .env that was made with it', { timeout: 60_000 }, () => {
+test('a service is taken out of an .env that was made with it', { timeout: 120_000 }, () => {
   const masked = () => own()[0]!.replaceAll(/=\w{48}$/gm, '=');
   const before = masked();
   expect(run('new', 'api', 'sample-orders').status).toBe(0);
@@ -62,7 +79,7 @@ test('a service is taken out of an .env that was made with it', { timeout: 60_00
   expect(changes()).toBe('');
 });
 
-test('a dry run and a refusal write nothing', { timeout: 60_000 }, () => {
+test('a dry run and a refusal write nothing', { timeout: 120_000 }, () => {
   expect(run('new', 'api', 'sample-orders', '--dry-run').status).toBe(0);
   expect(run('new', 'api', 'roster')).toEqual({
     status: 64,
@@ -70,4 +87,56 @@ test('a dry run and a refusal write nothing', { timeout: 60_000 }, () => {
   });
   expect(run('new', 'api', 'sample-orders', '--colour').status).toBe(64);
   expect(changes()).toBe('');
+});
+
+describe('the whole project', () => {
+  const present: string = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).name;
+  const other = present.replaceAll(/[a-y]/g, (letter) => String.fromCharCode(letter.charCodeAt(0) + 1));
+  const settings = ['.env', '.env.production', 'docker-compose.override.yml'].map((file) => join(copy, file));
+  const read = () => settings.map((file) => readFileSync(file, 'utf8'));
+
+  test('has another name, says what keeps the old one, and gets it back to the byte', { timeout: 120_000 }, () => {
+    appendFileSync(settings[0]!, `COMPOSE_PROJECT_NAME=${present}-mine\nURL=postgresql://managed/${present}\n`);
+    writeFileSync(settings[1]!, `COMPOSE_PROJECT_NAME=${present}-production\n`);
+    mkdirSync(join(copy, '.data/postgres'), { recursive: true });
+    writeFileSync(join(copy, '.data/docker'), '#!/bin/sh\necho "${5##*=}_postgres"\n', { mode: 0o755 });
+    writeFileSync(join(copy, `${present}.sh`), `echo ${present}\n`, { mode: 0o755 });
+    commit('more');
+    const before = read();
+
+    const { status, stderr, stdout } = tell('rename', other);
+    expect([status, stderr]).toEqual([0, '']);
+    for (const said of [
+      'LICENSE: the old name stays there',
+      `the database ${present.replaceAll('-', '_')}, which nothing uses any more`,
+      `the volumes ${present}-mine_postgres: the stack ${other}-mine makes its own`,
+      `.env.production is as it was: its stack keeps the project name ${present}-production`,
+    ])
+      expect(stdout).toContain(said);
+    expect(read()).toEqual([
+      before[0]!.replace(`NAME=${present}`, `NAME=${other}`),
+      before[1],
+      before[2]!.replaceAll(present, other),
+    ]);
+    expect(execFileSync(join(copy, `${other}.sh`), { encoding: 'utf8' })).toBe(`${other}\n`);
+    expect(existsSync(join(copy, `${present}.sh`))).toBe(false);
+
+    expect(run('rename', present)).toEqual({
+      status: 64,
+      stderr: expect.stringMatching(/^There are uncommitted changes.*--with-uncommitted-changes\.\n$/),
+    });
+    expect(run('new', 'api', 'sample-orders')).toEqual({ status: 0, stderr: '' });
+    expect(readFileSync(join(copy, 'services/sample-orders-api/src/main.ts'), 'utf8')).toContain(`@${other}/`);
+    expect(run('remove', 'sample-orders-api')).toEqual({ status: 0, stderr: '' });
+    expect(run('rename', present, '--with-uncommitted-changes')).toEqual({ status: 0, stderr: '' });
+    expect(read()).toEqual(before);
+    expect(changes()).toBe('');
+  });
+
+  test('keeps its name after a dry run and a refusal', { timeout: 120_000 }, () => {
+    expect(tell('rename', other, '--dry-run').stdout).toMatch(/^UPDATE package\.json\n(.*\n)*Nothing is written/m);
+    expect(run('rename', 'Dinghy').status).toBe(64);
+    expect(run('rename').status).toBe(64);
+    expect(changes()).toBe('');
+  });
 });

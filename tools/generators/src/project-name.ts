@@ -16,12 +16,12 @@ export function spellings(kebab: string) {
   };
 }
 
-/** The name as a word of its own or as a part of an identifier; not the `rc` of 1.0.0-rc.2. */
+/** The name as a word of its own or as a part of an identifier; not the `rc` of 1.0.0-rc.2, nor where its word is explained. */
 function finder(name: string) {
   const { kebab, snake, constant, title, pascal, camel } = spellings(name);
   return new RegExp(
     [
-      `(?<![A-Za-z0-9]|\\d-)(?:${kebab}|${snake}|${camel})(?![a-z0-9]|\\.\\d)`,
+      `(?:(?<!\\b[Aa]n? )|(?!${kebab} (?:is|means)\\b))(?<![A-Za-z0-9]|\\d-)(?:${kebab}|${snake}|${camel})(?![a-z0-9]|\\.\\d)`,
       `(?<![A-Z])(?:${title}|${pascal})(?![a-z])`,
       `(?<![A-Za-z0-9])${constant}(?![A-Za-z0-9])`,
     ].join('|'),
@@ -37,7 +37,6 @@ export function respell(text: string, from: string, to: string): string {
   return text.replace(finder(from), (found, offset: number) => {
     const before = text.slice(Math.max(text.lastIndexOf('\n', offset) + 1, offset - 100), offset);
     const after = text.slice(offset + found.length, offset + found.length + 100);
-    if (isExplained(before, after)) return found;
     return own[spellingIn(before, found, after, old)];
   });
 }
@@ -51,12 +50,9 @@ function spellingIn(before: string, found: string, after: string, old: Spellings
   return /_$/.test(before) || /^_/.test(after) || isDatabase(before, after) ? 'snake' : 'kebab';
 }
 
-const DATABASE_OPTION = /(-d|\b(dbname|datname|database|(postgres|pg)_?(db|database)))[\s=:'"`]{1,4}$/i;
+const DATABASE_OPTION = /\b(dbname|datname|database|(postgres|pg)_?(db|database))[\s=:'"`]{1,4}$/i;
 const HOST_OF_URL = /(@[\w.-]+|:(\d+|\$\{?\w+\}?))\\?\/$/;
 
 /** Postgres takes a hyphen in a name only where it is quoted, so the database has none. */
 const isDatabase = (before: string, after: string) =>
-  DATABASE_OPTION.test(before) || (HOST_OF_URL.test(before) && !/^[\w/-]/.test(after));
-
-/** What the word means is said of the thing, not of the project. */
-const isExplained = (before: string, after: string) => /\ban? $/i.test(before) && /^ (is|means)\b/.test(after);
+  (DATABASE_OPTION.test(before) || HOST_OF_URL.test(before)) && !/^[\w/-]/.test(after);

@@ -7,7 +7,7 @@ import { LOCKFILES, renameInLock, sortDependencies } from './lockfile.ts';
 import { checked } from './names.ts';
 import { mentions, respell, spellings } from './project-name.ts';
 import { Refusal } from './refusal.ts';
-import { RESERVED_NAMES, SQL_KEYWORDS, YAML_WORDS } from './reserved.ts';
+import { SQL_KEYWORDS, STACK_NAMES, YAML_WORDS } from './reserved.ts';
 
 /** Settings that git ignores; those of other stacks, .env.NAME, say what runs somewhere under the old name. */
 const OWN = ['.env', 'docker-compose.override.yml'];
@@ -32,8 +32,8 @@ export async function renameProject(tree: Tree, name: string) {
   for (const { file, text } of texts) {
     const path = respell(file, from, name);
     const renamed = file === '.env' ? respellSettings(text, from, name) : respell(text, from, name);
+    if (renamed !== text) tree.write(file, await tidy(tree, file, text, renamed));
     if (path !== file) move(tree, file, path);
-    if (renamed !== text) tree.write(path, await tidy(tree, file, text, renamed));
   }
   tree.write(LOCKFILES[0]!, renameInLock(lock, from, name));
   const kept = repositoryFiles(tree.root).filter(
@@ -45,9 +45,11 @@ export async function renameProject(tree: Tree, name: string) {
 function refuseUnusable(name: string, present: string, lock: string) {
   checked('name', name);
   if (name === present) throw new Refusal(`${name} is the present name: choose another one.`);
-  if (RESERVED_NAMES.has(name) || name.startsWith('pg-') || YAML_WORDS.has(name))
+  if (STACK_NAMES.has(name) || name.startsWith('pg-') || YAML_WORDS.has(name))
     throw new Refusal(`The name ${name} is reserved for a part of the stack: choose another one.`);
-  const database = spellings(name).snake;
+  const { snake: database, constant, title } = spellings(name);
+  if (constant === title)
+    throw new Refusal(`The name ${name} cannot be used: as a title and as a variable it would be the same, ${title}.`);
   if (SQL_KEYWORDS.has(database))
     throw new Refusal(`The database ${database} would be a keyword of Postgres: choose another name.`);
   const packages = Object.keys(JSON.parse(lock).packages).map((path) => path.split('node_modules/').at(-1)!);
@@ -56,13 +58,13 @@ function refuseUnusable(name: string, present: string, lock: string) {
     throw new Refusal(`The name ${name} is taken on npm, by ${clash} that is installed here: choose another one.`);
 }
 
-/** The files that can carry the name, lockfile and history apart. */
+/** The files that can carry the name, lockfile and history apart; of one that is no text, its path can. */
 function readTexts(tree: Tree) {
   const files = repositoryFiles(tree.root).filter((file) => !HISTORY.test(file) && file !== LOCKFILES[0]);
   return [...files, ...OWN]
     .filter((file) => tree.isFile(file) && !lstatSync(join(tree.root, file)).isSymbolicLink())
-    .map((file) => ({ file, text: tree.read(file, 'utf8')! }))
-    .filter(({ text }) => !text.includes('\0'));
+    .map((file) => ({ file, content: tree.read(file)! }))
+    .map(({ file, content }) => ({ file, text: content.includes(0) ? '' : content.toString() }));
 }
 
 /** An address in .env is that of something which does not follow, such as a database elsewhere. */
@@ -82,5 +84,6 @@ async function tidy(tree: Tree, file: string, before: string, after: string) {
   });
   if (ignored || !inferredParser) return sorted;
   const style = { ...JSON.parse(tree.read('package.json', 'utf8')!).prettier, filepath: file };
-  return (await check(before, style)) ? format(sorted, style) : sorted;
+  const formatted = await format(sorted, style);
+  return formatted === sorted || (await check(before, style)) ? formatted : sorted;
 }
