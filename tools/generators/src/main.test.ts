@@ -101,13 +101,15 @@ describe('the whole project', () => {
     mkdirSync(join(copy, '.data/postgres'), { recursive: true });
     writeFileSync(join(copy, '.data/docker'), '#!/bin/sh\necho "${5##*=}_postgres"\n', { mode: 0o755 });
     writeFileSync(join(copy, `${present}.sh`), `echo ${present}\n`, { mode: 0o755 });
+    writeFileSync(join(copy, 'CHANGELOG.md'), `${present} begins\n`);
     commit('more');
     const before = read();
 
     const { status, stderr, stdout } = tell('rename', other);
     expect([status, stderr]).toEqual([0, '']);
     for (const said of [
-      'LICENSE: the old name stays there',
+      'CHANGELOG.md',
+      ': the old name stays there, as history',
       `the database ${present.replaceAll('-', '_')}, which nothing uses any more`,
       `the volumes ${present}-mine_postgres: the stack ${other}-mine makes its own`,
       `.env.production is as it was: its stack keeps the project name ${present}-production`,
@@ -120,6 +122,7 @@ describe('the whole project', () => {
     ]);
     expect(execFileSync(join(copy, `${other}.sh`), { encoding: 'utf8' })).toBe(`${other}\n`);
     expect(existsSync(join(copy, `${present}.sh`))).toBe(false);
+    expect(readFileSync(join(copy, 'CHANGELOG.md'), 'utf8')).toBe(`${present} begins\n`);
 
     expect(run('rename', present)).toEqual({
       status: 64,
