@@ -1,28 +1,34 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { createNodesFromFiles, type CreateNodesV2, type TargetConfiguration } from '@nx/devkit';
+import {
+  createNodesFromFiles,
+  type CreateNodesV2,
+  type ProjectConfiguration,
+  type TargetConfiguration,
+} from '@nx/devkit';
 
 const TYPES: Record<string, string> = { services: 'type:service', libs: 'type:lib', tools: 'type:tool' };
 
 /** Infers a project's targets from what its folder holds, so that no project repeats them. */
 export const createNodesV2: CreateNodesV2 = [
-  '{{services,libs,tools}/*/package.json,*/Dockerfile}',
+  '{package.json,{services,libs,tools}/*/package.json,*/Dockerfile}',
   (files, options, context) =>
     createNodesFromFiles(
-      (file) => ({
-        projects:
-          basename(file) === 'Dockerfile' ? imageFolder(dirname(file)) : project(dirname(file), context.workspaceRoot),
-      }),
+      (file) => ({ projects: { [dirname(file)]: projectOf(file, context.workspaceRoot) } }),
       files,
       options,
       context,
     ),
 ];
 
-/** A folder that is an image by itself, such as the proxy. */
-const imageFolder = (root: string) => ({
-  [root]: { name: root, targets: { image: image(root, ['{projectRoot}/**/*']) } },
-});
+function projectOf(file: string, workspaceRoot: string): Omit<ProjectConfiguration, 'root'> {
+  const root = dirname(file);
+  // All of it, whose version a release raises.
+  if (root === '.') return { name: 'stack' };
+  // A folder that is an image by itself, such as the proxy.
+  if (basename(file) === 'Dockerfile') return { name: root, targets: { image: image(root, ['{projectRoot}/**/*']) } };
+  return project(root, workspaceRoot);
+}
 
 /** Never cached here: the builder knows best what it has, and the image could have been removed since. */
 const image = (name: string, inputs: string[]): TargetConfiguration => ({
@@ -84,5 +90,5 @@ function project(root: string, workspaceRoot: string) {
       '{workspaceRoot}/tools/{bundle,stubs}/**/*',
       '{workspaceRoot}/scripts/{entrypoint,healthcheck}.sh',
     ]);
-  return { [root]: { targets, tags: [TYPES[root.split('/')[0] ?? ''] ?? 'type:tool'] } };
+  return { targets, tags: [TYPES[root.split('/')[0] ?? ''] ?? 'type:tool'] };
 }

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { keepRunning } from './service-process.ts';
 import { variableName } from './services.ts';
@@ -24,6 +25,7 @@ export function startServices(
   const shared = {
     ...config.env,
     LOG_LEVEL: config.logLevel,
+    SERVICE_VERSION: JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version,
     ...(commit.status === 0 ? { SERVICE_COMMIT: commit.stdout.trim() } : {}),
     HOST: '127.0.0.1',
     DRAIN_MS: '0',
@@ -32,13 +34,13 @@ export function startServices(
   };
   const started = services
     .filter(({ kind }) => kind !== 'job')
-    .map(({ name, folder, version }) => {
+    .map(({ name, folder }) => {
       const origin = origins.get(name);
       const own = origin ? { PORT: new URL(origin).port } : { HEALTH_FILE: join(config.dataDir, `${name}.health`) };
       const service = keepRunning({
         main: join(folder, 'src/main.ts'),
         cwd: folder,
-        env: { ...shared, SERVICE_VERSION: version, DATABASE_URL: urls[name], ...own },
+        env: { ...shared, DATABASE_URL: urls[name], ...own },
         watched: config.watch,
         line: (text) => output.log(name, text),
         note: (text) => output.say(`${name} ${text}`),

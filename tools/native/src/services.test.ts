@@ -26,8 +26,8 @@ test('a service is a folder that says what it is', () => {
   project('services/mailer', [], { kind: 'worker' });
   project('services/notes', []);
   expect(findServices(root)).toEqual([
-    expect.objectContaining({ name: 'mailer', kind: 'worker', routes: [], version: '1.2.3' }),
-    { name: 'orders-api', kind: 'api', routes: ['/api/v1/orders'], schema: 'orders', folder, version: '1.2.3' },
+    expect.objectContaining({ name: 'mailer', kind: 'worker', routes: [] }),
+    { name: 'orders-api', kind: 'api', routes: ['/api/v1/orders'], schema: 'orders', folder },
   ]);
 });
 

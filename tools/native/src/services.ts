@@ -10,7 +10,7 @@ const serviceFile = z.object({
   jobs: z.array(z.string()).optional(),
 });
 
-export type Service = z.infer<typeof serviceFile> & { name: string; folder: string; version: string };
+export type Service = z.infer<typeof serviceFile> & { name: string; folder: string };
 
 /** Every folder in services/ that says in its service.json what it is. */
 export function findServices(root: string): Service[] {
@@ -19,9 +19,8 @@ export function findServices(root: string): Service[] {
 }
 
 function describe({ name, folder }: { name: string; folder: string }): Service {
-  const read = (file: string) => JSON.parse(readFileSync(join(folder, file), 'utf8'));
   try {
-    return { ...serviceFile.parse(read('service.json')), name, folder, version: read('package.json').version };
+    return { ...serviceFile.parse(JSON.parse(readFileSync(join(folder, 'service.json'), 'utf8'))), name, folder };
   } catch (error) {
     const reason = error instanceof z.ZodError ? z.prettifyError(error) : (error as Error).message;
     throw new Error(`services/${name}/service.json cannot be used: ${reason}`);

@@ -12,6 +12,7 @@ test('a suite that breaks does not stop the others, one that is left out is skip
   const results = await inOrder({ breaks, left: passes, passes }, (name) => name !== 'left', context());
   expect(results.map(({ state }) => state)).toEqual(['failed', 'skipped', 'passed']);
   expect(results[0]).toMatchObject({ reason: 'it broke' });
+  expect(results[1]).toMatchObject({ isLeftOut: true });
 });
 
 test('an interruption stops all of them', async () => {

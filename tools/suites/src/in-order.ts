@@ -10,7 +10,7 @@ export async function inOrder(
   const results: Result[] = [];
   for (const [name, { title, run }] of Object.entries(suites)) {
     if (!chosen(name)) {
-      results.push({ title, seconds: 0, state: 'skipped', reason: 'left out by --only or --skip' });
+      results.push({ title, seconds: 0, state: 'skipped', reason: 'left out by --only or --skip', isLeftOut: true });
       continue;
     }
     context.say(`\n=== ${title}`);

@@ -8,7 +8,7 @@ export const USAGE = `npm test [-- OPTIONS]: runs the suites of this repository 
   --help               this text
 
 A suite that fails does not stop the others. The last line counts them; the exit code is 1 when one failed, and with
-CI=true also when one was skipped.
+CI=true also when one could not run.
 `;
 
 export type Options = { help: boolean; list: boolean; chosen: (name: string) => boolean };

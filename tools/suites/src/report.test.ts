@@ -22,11 +22,12 @@ test('a table says what each suite came to, the last line how many', () => {
   ]);
 });
 
-test('a failure is an exit code, and in CI a skipped suite is one too', () => {
+test('a failure is an exit code, and in CI a suite that cannot run is one too, unless it was left out', () => {
   expect(exitCode([passed, skipped], false)).toBe(0);
   expect(exitCode([passed, failed], false)).toBe(1);
   expect(exitCode([passed], true)).toBe(0);
   expect(exitCode([passed, skipped], true)).toBe(1);
-  expect(report([skipped], true)).toContain('CI=true: a suite that is skipped fails the run.');
+  expect(exitCode([passed, { ...skipped, isLeftOut: true }], true)).toBe(0);
+  expect(report([skipped], true)).toContain('CI=true: a suite that cannot run fails the run.');
   expect(report([passed], true).at(-1)).toBe('suites: 1 passed, 0 failed, 0 skipped');
 });
