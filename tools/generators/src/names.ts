@@ -82,7 +82,7 @@ const lastWord = (kebab: string, change: (word: string) => string) => kebab.repl
 const article = (words: string) =>
   /^([aeio]|u(?!ni|se|ti|r[aei])|hour|honest|heir)/.test(words) && !/^(eu|one\b|once)/.test(words) ? 'an' : 'a';
 
-function checked(what: string, value: string) {
+export function checked(what: string, value: string) {
   if (!KEBAB.test(value))
     throw new Refusal(
       `The ${what} ${JSON.stringify(value)} cannot be used: it must be like line-item, small letters and digits in words that begin with a letter, joined by hyphens.`,

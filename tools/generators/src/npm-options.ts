@@ -1,6 +1,7 @@
 import { Refusal } from './refusal.ts';
 
 const NAMED = ['resource', 'route', 'job'];
+const FLAGS = ['dry-run', 'with-uncommitted-changes'];
 
 /**
  * npm keeps options that are written without `--` before them, and hands them on in the environment: `--dry-run` as
@@ -10,8 +11,9 @@ export function withNpmOptions(args: string[], env: Record<string, string | unde
   if (!env['npm_lifecycle_event']) return args;
   const kept = [...args];
   const added: string[] = [];
-  if (env['npm_config_dry_run'] === 'true' && !kept.includes('--dry-run')) added.push('--dry-run');
-  if (env['npm_config_force'] === 'true' && !kept.includes('--force')) added.push('--force');
+  for (const flag of FLAGS)
+    if (env[`npm_config_${flag.replaceAll('-', '_')}`] === 'true' && !kept.includes(`--${flag}`))
+      added.push(`--${flag}`);
   if (env['npm_config_database'] !== undefined && env['npm_config_database'] !== 'true') added.push('--no-database');
   const given = NAMED.filter((name) => env[`npm_config_${name}`]);
   const split = given.filter((name) => env[`npm_config_${name}`] === 'true');

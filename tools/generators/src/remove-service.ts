@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { visitNotIgnoredFiles, type Tree } from '@nx/devkit';
 import { updateLockfile } from './lockfile.ts';
 import { variableOf } from './names.ts';
@@ -6,12 +5,8 @@ import { Refusal } from './refusal.ts';
 import { readServices } from './services.ts';
 import { removeWiring } from './wiring.ts';
 
-/**
- * Takes a service out of the tree, with all its wiring.
- * @param force removes what no commit has, too
- * @throws Refusal before anything is written
- */
-export function removeService(tree: Tree, name: string, { force = false } = {}) {
+/** Takes a service out of the tree, with all its wiring. @throws Refusal before anything is written */
+export function removeService(tree: Tree, name: string) {
   const services = readServices(tree);
   const service = services.find((service) => service.name === name);
   const known = services.filter(({ kind }) => kind !== 'job').map((service) => service.name);
@@ -20,7 +15,6 @@ export function removeService(tree: Tree, name: string, { force = false } = {}) 
     throw new Refusal(`${name} is part of the stack itself: only APIs and workers can be removed.`);
   for (const job of service.jobs) refuseUsed(tree, name, job);
   refuseCalled(tree, name);
-  if (!force) refuseUncommitted(tree.root, name);
   tree.delete(`services/${name}`);
   removeWiring(tree, name, service.jobs);
   updateLockfile(tree, name, false);
@@ -46,12 +40,4 @@ function refuseCalled(tree: Tree, name: string) {
   );
   if (caller)
     throw new Refusal(`services/${caller.name}/src/config.ts needs ${variableOf(name)}_URL: take it out there first.`);
-}
-
-/** A service that was never committed is taken for one that was made by mistake. */
-function refuseUncommitted(root: string, name: string) {
-  const git = (...args: string[]) =>
-    spawnSync('git', [...args, '--', `services/${name}`], { cwd: root, encoding: 'utf8' }).stdout?.trim();
-  if (git('ls-files', '--cached') && git('status', '--porcelain'))
-    throw new Refusal(`services/${name} has changes that no commit has: commit or stash them, or add --force.`);
 }

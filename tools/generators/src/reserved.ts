@@ -1,11 +1,13 @@
 const words = (text: string) => new Set(text.trim().split(/\s+/));
 
 /** Names of containers, roles, schemas, networks and folders that the stack has already. */
-export const RESERVED_NAMES = words(`
+export const STACK_NAMES = words(`
   adminer api backup console data database deploy edge gateway graphile-worker healthz information-schema internal job
-  keelson keelson-api loopback media metrics nginx openapi postgres provision proxy public queue queue-user readyz template0
-  template1 worker
+  loopback media metrics nginx openapi postgres provision proxy public queue queue-user readyz template0 template1 worker
 `);
+
+/** What no service can be called: it would be taken for a part of the stack, or for the whole. */
+export const RESERVED_NAMES = new Set([...STACK_NAMES, 'keelson', 'keelson-api']);
 
 /** What Postgres refuses as the name of a schema unless it is quoted. */
 export const SQL_KEYWORDS = words(`
@@ -17,6 +19,9 @@ export const SQL_KEYWORDS = words(`
   returning right select session_user similar some symmetric system_user table tablesample then to trailing true union
   unique user using variadic verbose when where window with
 `);
+
+/** What YAML takes for something else than a text; the others that it does are keywords of Postgres, too. */
+export const YAML_WORDS = words('no off yes');
 
 /** Words of TypeScript, names that Prisma keeps for itself, and names that the templates use already. */
 export const RESERVED_RESOURCES = words(`

@@ -8,9 +8,10 @@ export async function inOrder(
   context: Context,
 ): Promise<Result[]> {
   const results: Result[] = [];
-  for (const [name, { title, run }] of Object.entries(suites)) {
+  for (const [name, { title, isLong, run }] of Object.entries(suites)) {
     if (!chosen(name)) {
-      results.push({ title, seconds: 0, state: 'skipped', reason: 'left out by --only or --skip', isLeftOut: true });
+      const reason = isLong ? `takes long: npm run test:${name} runs it` : 'left out by --only or --skip';
+      results.push({ title, seconds: 0, state: 'skipped', reason, isLeftOut: true });
       continue;
     }
     context.say(`\n=== ${title}`);

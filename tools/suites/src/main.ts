@@ -6,7 +6,9 @@ import { suites } from './suites.ts';
 import { environment, Interrupted, interruption } from './surroundings.ts';
 
 try {
-  const options = readOptions(process.argv.slice(2), Object.keys(suites));
+  const names = Object.keys(suites);
+  const long = names.filter((name) => suites[name]!.isLong);
+  const options = readOptions(process.argv.slice(2), names, long);
   if (options.help) process.stdout.write(USAGE);
   else if (options.list)
     for (const [name, { about }] of Object.entries(suites)) console.log(`${name.padEnd(12)}${about}`);

@@ -12,6 +12,13 @@ test('all suites run unless some are named', () => {
   expect(chosen('--only', 'lint,types', '--skip', 'lint')).toEqual(['types']);
 });
 
+test('one that takes long runs when it is named', () => {
+  const chosen = (...args: string[]) => NAMES.filter(readOptions(args, NAMES, ['unit']).chosen);
+  expect(chosen()).toEqual(['lint', 'types']);
+  expect(chosen('--skip', 'lint')).toEqual(['types']);
+  expect(chosen('--only', 'unit')).toEqual(['unit']);
+});
+
 test.for([
   [['--only', 'nonsense'], 'There is no suite "nonsense": there are lint, types, unit'],
   [['--skip', ''], 'There is no suite "": there are lint, types, unit'],

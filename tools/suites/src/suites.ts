@@ -14,6 +14,8 @@ export type Context = {
 export type Suite = {
   title: string;
   about: string;
+  /** Takes minutes: it runs when it is asked for by name. */
+  isLong?: boolean;
   run: (context: Context) => Promise<Outcome>;
 };
 
@@ -55,10 +57,13 @@ export const suites: Record<string, Suite> = {
   containers: {
     title: 'containers',
     about: 'the Compose stack, where a Docker engine answers',
-    run: async (context) => {
-      const reason = withoutEngine(context);
-      return reason ? { state: 'skipped', reason } : succeeds(vitest('tools/e2e/compose', context), context);
-    },
+    run: (context) => withEngine('tools/e2e/compose', context),
+  },
+  production: {
+    title: 'production',
+    about: 'releases, deploys and backups of a whole production stack, where a Docker engine answers',
+    isLong: true,
+    run: (context) => withEngine('tools/e2e/production', context),
   },
 };
 
@@ -83,12 +88,17 @@ const lintOutsideProjects = (context: Context) => ({
 const vitest = (folder: string, context: Context) =>
   node(context, 'node_modules/vitest/vitest.mjs', 'run', '--root', folder);
 
+async function withEngine(folder: string, context: Context): Promise<Outcome> {
+  const reason = withoutEngine(context);
+  return reason ? { state: 'skipped', reason } : succeeds(vitest(folder, context), context);
+}
+
 async function succeeds(command: Command, { signal }: Context): Promise<Outcome> {
   const code = await run(command, signal);
   return code === 0 ? { state: 'passed' } : { state: 'failed', reason: `ended with ${code}: see above` };
 }
 
-/** Why the container suite cannot run; undefined where it can. */
+/** Why suites of containers cannot run; undefined where they can. */
 function withoutEngine({ root, env }: Context): string | undefined {
   for (const args of [['info'], ['compose', 'version']]) {
     const { error, status, stderr } = spawnSync('docker', args, { cwd: root, env, encoding: 'utf8', timeout: 30_000 });
