@@ -23,13 +23,17 @@ export function accountOf(root: string, { from, to, kept, lookalikes }: Renamed)
 
   const project = projectIn(join(root, '.env')) ?? from;
   const volumes = volumesOf(project);
-  if (volumes.length > 0)
+  const newProject = respell(project, from, to);
+  const goOn =
+    '  docker compose down && docker compose up --detach postgres\n' +
+    `  docker compose exec postgres psql --username=postgres --dbname=postgres --command=${alter}`;
+  if (volumes.length > 0 && newProject === project)
+    paragraphs.push(`The stack ${project} keeps its volumes. To go on with its data:\n${goOn}`);
+  else if (volumes.length > 0)
     paragraphs.push(
-      `Docker keeps the volumes ${volumes.join(', ')}: the stack ${respell(project, from, to)} makes its own, and they are empty.\n` +
+      `Docker keeps the volumes ${volumes.join(', ')}: the stack ${newProject} makes its own, and they are empty.\n` +
         `To stop the old stack and remove its data: docker compose --project-name ${project} down --volumes\n` +
-        `To go on with its data, put COMPOSE_PROJECT_NAME=${project} into .env, and:\n` +
-        '  docker compose down && docker compose up --detach postgres\n' +
-        `  docker compose exec postgres psql --username=postgres --dbname=postgres --command=${alter}`,
+        `To go on with its data, put COMPOSE_PROJECT_NAME=${project} into .env, and:\n${goOn}`,
     );
 
   for (const file of readdirSync(root).filter((file) => /^\.env\.(?!template$)/.test(file))) {
@@ -37,7 +41,8 @@ export function accountOf(root: string, { from, to, kept, lookalikes }: Renamed)
     if (named)
       paragraphs.push(
         `${file} is as it was: its stack keeps the project name ${named}, and its data.\n` +
-          `Before its next deploy its database has to be called ${own}, which it can be while nothing uses it: ${alter}`,
+          `Before its next deploy its database has to be called ${own}, which it can be while nothing uses it: ${alter}\n` +
+          `What it shares with other stacks has the new name, too, such as the network ${to}-outer.`,
       );
   }
   return paragraphs.join('\n\n');
