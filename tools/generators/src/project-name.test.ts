@@ -36,6 +36,7 @@ describe('a name is spelled as the place wants it', () => {
     'dinghys and Dinghyish folk',
     'subdinghy',
     '"pump": "1.0.0-dinghy.2"',
+    'REGISTRY=registry.example.com/dinghy',
   ])('%s stays', (text) => {
     expect(respell(text, 'dinghy', 'tall-ship')).toBe(text);
     expect(mentions(text, 'dinghy')).toBe(false);

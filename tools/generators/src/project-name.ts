@@ -16,12 +16,15 @@ export function spellings(kebab: string) {
   };
 }
 
-/** The name as a word of its own or as a part of an identifier; not the `rc` of 1.0.0-rc.2, nor where its word is explained. */
+/**
+ * The name as a word of its own or as a part of an identifier; not the `rc` of 1.0.0-rc.2, nor where its word is explained
+ * or stands for anybody's, as in registry.example.com/acme.
+ */
 function finder(name: string) {
   const { kebab, snake, constant, title, pascal, camel } = spellings(name);
   return new RegExp(
     [
-      `(?:(?<!\\b[Aa]n? )|(?!${kebab} (?:is|means)\\b))(?<![A-Za-z0-9]|\\d-)(?:${kebab}|${snake}|${camel})(?![a-z0-9]|\\.\\d)`,
+      `(?:(?<!\\b[Aa]n? )|(?!${kebab} (?:is|means)\\b))(?<![A-Za-z0-9]|\\d-|example\\.\\w{3}/)(?:${kebab}|${snake}|${camel})(?![a-z0-9]|\\.\\d)`,
       `(?<![A-Z])(?:${title}|${pascal})(?![a-z])`,
       `(?<![A-Za-z0-9])${constant}(?![A-Za-z0-9])`,
     ].join('|'),

@@ -14,7 +14,7 @@ const OWN = ['.env', 'docker-compose.override.yml'];
 /** What was said and done under the old name: a licence's copyright, the changes so far, applied migrations. */
 const HISTORY = /(^|\/)((licen[cs]e|copying|notice|authors|changelog)\b[^/]*|migrations\/.*)$/i;
 /** In how many files a word may stand already, for the sake of examples; a later rename would change those as well. */
-const MOST_LOOKALIKES = 5;
+const MOST_LOOKALIKES = 10;
 
 export const projectName = (tree: Tree): string => JSON.parse(tree.read('package.json', 'utf8')!).name;
 
