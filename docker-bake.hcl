@@ -8,6 +8,7 @@ variable "SERVICES" {
     "roster-api",
     "exports-worker",
     "provision",
+    "ingress",
   ]
 }
 

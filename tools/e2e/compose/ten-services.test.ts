@@ -1,12 +1,14 @@
 import { appendFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { serves } from '../generated/serves.ts';
 import { openComposeStack, succeeded, WAY_IN, type ComposeStack } from './compose-stack.ts';
 import { freshClone, root, services } from './fresh-clone.ts';
 
 // Ten APIs and workers, most of them from the templates: that they run side by side, and what `docker compose build`
 // makes anew.
+
+vi.setConfig({ testTimeout: 600_000 }); // each builds images
 
 const SAMPLES = ['anchors', 'bilges', 'cabins', 'decks', 'engines', 'flags', 'gangways', 'hatches'];
 
@@ -83,10 +85,6 @@ test('a line of a test is none', async () => {
   expect(await rebuiltBy('libs/http/src/api.test.ts')).toEqual([]);
 });
 
-test(
-  'another worker, and with it new manifests and a new job, leaves all as they are',
-  { timeout: 600_000 },
-  async () => {
-    expect(await rebuiltAfter(() => addService('worker', 'islands'))).toEqual([]);
-  },
-);
+test('another worker, and with it new manifests and a new job, leaves all as they are', async () => {
+  expect(await rebuiltAfter(() => addService('worker', 'islands'))).toEqual([]);
+});

@@ -1,7 +1,7 @@
 import type { Tree } from '@nx/devkit';
 import { parse } from 'yaml';
 import { variableOf } from './names.ts';
-import { readServices, type Service } from './services.ts';
+import { isMade, readServices, type Service } from './services.ts';
 import {
   BAKE,
   bakeLine,
@@ -29,7 +29,7 @@ export function disagreements(tree: Tree): string[] {
   const compose: Compose = parse(read(COMPOSE), { merge: true });
   const override: Compose = parse(read(OVERRIDE_EXAMPLE), { merge: true });
   const production: Compose = parse(read(PRODUCTION), { merge: true, logLevel: 'error' }); // which knows no !reset
-  const services = readServices(tree).filter(({ kind }) => kind !== 'job');
+  const services = readServices(tree).filter(isMade);
   const lacks = (file: string, what: string, is: boolean | undefined) => (is ? [] : [`${file} lacks ${what}.`]);
 
   const ofService = ({ name, kind, routes, schema, jobs }: Service) => {

@@ -2,17 +2,16 @@ import { visitNotIgnoredFiles, type Tree } from '@nx/devkit';
 import { updateLockfile } from './lockfile.ts';
 import { variableOf } from './names.ts';
 import { Refusal } from './refusal.ts';
-import { readServices } from './services.ts';
+import { isMade, readServices } from './services.ts';
 import { removeWiring } from './wiring.ts';
 
 /** Takes a service out of the tree, with all its wiring. @throws Refusal before anything is written */
 export function removeService(tree: Tree, name: string) {
   const services = readServices(tree);
   const service = services.find((service) => service.name === name);
-  const known = services.filter(({ kind }) => kind !== 'job').map((service) => service.name);
+  const known = services.filter(isMade).map((service) => service.name);
   if (!service) throw new Refusal(`There is no service ${name}: there are ${known.join(', ') || 'none'}.`);
-  if (service.kind === 'job')
-    throw new Refusal(`${name} is part of the stack itself: only APIs and workers can be removed.`);
+  if (!isMade(service)) throw new Refusal(`${name} is part of the stack itself: only APIs and workers can be removed.`);
   for (const job of service.jobs) refuseUsed(tree, name, job);
   refuseCalled(tree, name);
   tree.delete(`services/${name}`);

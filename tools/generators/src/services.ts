@@ -2,11 +2,14 @@ import type { Tree } from '@nx/devkit';
 
 export type Service = {
   name: string;
-  kind: 'api' | 'worker' | 'job';
+  kind: 'api' | 'worker' | 'job' | 'ingress';
   routes: string[];
   schema?: string;
   jobs: string[];
 };
+
+/** Those that `npm run new` makes; the others are the stack's own. */
+export const isMade = ({ kind }: Service) => kind === 'api' || kind === 'worker';
 
 export const readServices = (tree: Tree): Service[] =>
   tree

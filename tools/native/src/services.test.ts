@@ -25,6 +25,7 @@ test('a service is a folder that says what it is', () => {
   const folder = project('services/orders-api', [], { kind: 'api', routes: ['/api/v1/orders'], schema: 'orders' });
   project('services/mailer', [], { kind: 'worker' });
   project('services/notes', []);
+  project('services/way-in', [], { kind: 'ingress' });
   expect(findServices(root)).toEqual([
     expect.objectContaining({ name: 'mailer', kind: 'worker', routes: [] }),
     { name: 'orders-api', kind: 'api', routes: ['/api/v1/orders'], schema: 'orders', folder },

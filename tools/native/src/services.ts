@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 
 const serviceFile = z.object({
-  kind: z.enum(['api', 'worker', 'job']),
+  kind: z.enum(['api', 'worker', 'job', 'ingress']),
   routes: z.array(z.string().startsWith('/')).default([]),
   schema: z.string().optional(),
   /** The names of the contracts in libs/jobs whose handlers it has. */
@@ -12,10 +12,13 @@ const serviceFile = z.object({
 
 export type Service = z.infer<typeof serviceFile> & { name: string; folder: string };
 
-/** Every folder in services/ that says in its service.json what it is. */
+/** Every folder in services/ that says in its service.json what it is. An ingress is no part of a stack, but before it. */
 export function findServices(root: string): Service[] {
   const folders = readdirSync(join(root, 'services')).map((name) => ({ name, folder: join(root, 'services', name) }));
-  return folders.filter(({ folder }) => existsSync(join(folder, 'service.json'))).map(describe);
+  return folders
+    .filter(({ folder }) => existsSync(join(folder, 'service.json')))
+    .map(describe)
+    .filter(({ kind }) => kind !== 'ingress');
 }
 
 function describe({ name, folder }: { name: string; folder: string }): Service {
