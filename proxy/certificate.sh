@@ -41,6 +41,8 @@ show() {
 
 # In a new folder of the volume, which is removed again unless it becomes the current one.
 install_made_by() { # install_made_by FUNCTION, which makes fullchain.pem and privkey.pem
+  exec 9>/writable/lock
+  flock 9
   new=$(mktemp -d /writable/XXXXXX)
   trap 'rm -rf "$new"' EXIT
   cd "$new"
@@ -50,11 +52,11 @@ install_made_by() { # install_made_by FUNCTION, which makes fullchain.pem and pr
   chmod 0444 fullchain.pem
   chmod 0400 privkey.pem
   chown nginx:nginx privkey.pem
-  ln -s "${new##*/}" /writable/next
+  ln -sfn "${new##*/}" /writable/next
   mv -T /writable/next /writable/current
   trap - EXIT
   for folder in /writable/*/; do
-    [ "$folder" -ef "$new" ] || [ -L "${folder%/}" ] || rm -rf "$folder"
+    [ "$folder" = "$new/" ] || [ -L "${folder%/}" ] || rm -rf "$folder"
   done
 }
 

@@ -13,6 +13,8 @@ export const readIngressConfig = () =>
     PROXY_PORT: port.default(8443),
     CONNECTIONS: wholeNumber(1, 100_000).default(5000),
     CLIENT_CONNECTIONS: wholeNumber(1, 100_000).default(500),
+    /** How long to look for a proxy that answers. */
+    PATIENCE_MS: wholeNumber(0, 60_000).default(5000),
     CHALLENGES_DIR: z.string().default('/challenges'),
     /** How long connections may go on when this process is to end. */
     SHUTDOWN_MS: wholeNumber(0, 60_000).default(5000),

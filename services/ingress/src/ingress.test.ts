@@ -53,10 +53,12 @@ const addDeadProxy = async () => {
   await once(server, 'close');
 };
 
-const openIngress = (limits: { clientConnections?: number } = {}) => {
+const openIngress = (limits: { clientConnections?: number; patienceMs?: number } = {}) => {
   const log = createLogger({ service: 'ingress', level: 'info' }, { write: (line) => lines.push(JSON.parse(line)) });
   const proxiesOf = async (host: string) => (host === HOST ? proxies : []);
-  return listen(createIngress({ proxiesOf, connections: 1000, clientConnections: 500, log, ...limits }));
+  return listen(
+    createIngress({ proxiesOf, connections: 1000, clientConnections: 500, patienceMs: 300, log, ...limits }),
+  );
 };
 
 const open = ({ port, address }: Proxy) => connect({ port, host: address, allowHalfOpen: true });
@@ -146,6 +148,17 @@ describe('goes to the next proxy, unseen by the client, when one', () => {
     expect(await answer).toBe('served');
     silent.destroy();
   });
+});
+
+test('waits for a proxy that is about to be there', async () => {
+  await addDeadProxy();
+  const { port } = proxies[0]!;
+  const client = open(await openIngress({ patienceMs: 30_000 }));
+  client.write(hello);
+  const late = createServer((socket) => socket.once('data', () => socket.end('served')));
+  setTimeout(() => servers.push(late.listen(port, '127.0.0.1')), 300);
+  expect(String(await buffer(client))).toBe('served');
+  client.end();
 });
 
 test('a proxy that breaks off is seen as that, and not as an end', async () => {

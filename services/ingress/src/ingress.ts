@@ -17,11 +17,13 @@ export type IngressOptions = {
   /** How many connections there may be, and from one address. */
   connections: number;
   clientConnections: number;
+  /** How long to look for a proxy of a host that has some, when none answers. */
+  patienceMs: number;
   log: Logger;
 };
 
 /** Passes each TLS connection on, as it is, to a proxy of the host that it is for. Never listens. */
-export function createIngress({ proxiesOf, connections, clientConnections, log }: IngressOptions): Server {
+export function createIngress({ proxiesOf, connections, clientConnections, patienceMs, log }: IngressOptions): Server {
   const open = new Map<string, number>();
   const count = (address: string, by: 1 | -1) => {
     const now = (open.get(address) ?? 0) + by;
@@ -33,12 +35,11 @@ export function createIngress({ proxiesOf, connections, clientConnections, log }
   /** @returns what became of it, for the log */
   async function serve(client: Socket) {
     const { host, hello } = await readHello(client);
-    const proxies = host ? await proxiesOf(host) : [];
-    if (proxies.length === 0) {
+    if (!host || (await proxiesOf(host)).length === 0) {
       client.end(UNRECOGNIZED_NAME);
       return { host, refused: host ? 'no such host' : 'it names no host' };
     }
-    const passed = await passOn(client, hello, proxies);
+    const passed = await passOn(client, hello, () => proxiesOf(host), patienceMs);
     if (passed) return { host, proxy: passed.proxy.address, tried: passed.tried };
     if (client.destroyed) return { host, refused: 'it went away' };
     client.end(INTERNAL_ERROR);

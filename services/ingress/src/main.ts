@@ -9,11 +9,11 @@ import { createRedirect } from './redirect.ts';
 
 const config = readIngressConfig();
 const log = createLogger({ service: 'ingress', level: config.LOG_LEVEL });
-const proxiesOf = createDirectory(config.PROXY_PORT);
 const ingress = createIngress({
-  proxiesOf,
+  proxiesOf: createDirectory(config.PROXY_PORT),
   connections: config.CONNECTIONS,
   clientConnections: config.CLIENT_CONNECTIONS,
+  patienceMs: config.PATIENCE_MS,
   log,
 });
 const redirect = createRedirect({ tlsPort: config.PUBLIC_TLS_PORT, challengesDir: config.CHALLENGES_DIR, log });

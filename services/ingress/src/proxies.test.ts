@@ -3,15 +3,17 @@ import { createDirectory } from './proxies.ts';
 
 let asked: string[];
 let known: Record<string, string[]>;
+let code: string;
 const lookUp = async (name: string) => {
   asked.push(name);
   const found = known[name];
-  if (!found) throw new Error(`ENOTFOUND ${name}`);
+  if (!found) throw Object.assign(new Error(`${code} ${name}`), { code });
   return found;
 };
 
 beforeEach(() => {
   asked = [];
+  code = 'ENOTFOUND';
   known = { 'www.example.com.internal': ['10.0.0.1', '10.0.0.2'], 'localhost.internal': ['10.0.0.3'] };
   vi.useFakeTimers();
 });
@@ -46,6 +48,21 @@ test('asks once a second, also for what is not there', async () => {
   await vi.advanceTimersByTimeAsync(200);
   expect((await ask()).map((proxies) => proxies.length)).toEqual([0, 1, 0, 1]);
   expect(asked).toHaveLength(4);
+});
+
+test('keeps what it knew while no answer comes, and no longer', async () => {
+  const proxiesOf = createDirectory(8443, lookUp);
+  const later = async () => {
+    await vi.advanceTimersByTimeAsync(1100);
+    return (await proxiesOf('localhost')).length;
+  };
+  expect(await later()).toBe(1);
+  [known, code] = [{}, 'ETIMEOUT'];
+  expect([await later(), await later()]).toEqual([1, 1]);
+  code = 'ENOTFOUND';
+  expect(await later()).toBe(0);
+  code = 'ETIMEOUT';
+  expect(await later()).toBe(0);
 });
 
 describe('looks up nothing but host names:', () => {

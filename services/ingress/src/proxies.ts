@@ -9,23 +9,32 @@ const KEPT_MS = 1000;
 
 /**
  * Finds the proxies of a host: its name with `.internal` after it is what they are called in the network that they share
- * with the ingress. Nothing else is ever looked up. Each answer is kept for a second.
+ * with the ingress. Nothing else is ever looked up. Each answer is kept for a second, and for longer while there is no other.
  */
 export function createDirectory(port: number, lookUp = askDns()) {
-  const known = new Map<string, Promise<Proxy[]>>();
+  const recent = new Map<string, Promise<Proxy[]>>();
+  const last = new Map<string, Proxy[]>();
+
+  async function find(name: string): Promise<Proxy[]> {
+    try {
+      const proxies = (await lookUp(`${name}.internal`)).map((address) => ({ address, port }));
+      last.set(name, proxies);
+      return proxies;
+    } catch (error) {
+      const isLate = (error as NodeJS.ErrnoException).code === 'ETIMEOUT';
+      if (!isLate) last.delete(name);
+      return last.get(name) ?? [];
+    } finally {
+      setTimeout(() => recent.delete(name), KEPT_MS).unref();
+    }
+  }
 
   /** @returns them in the order in which to try them, any of them first; none where there is no such host */
   return async function proxiesOf(host: string): Promise<Proxy[]> {
     const name = host.toLowerCase();
     if (!HOST_NAME.test(name)) return [];
-    let found = known.get(name);
-    if (!found) {
-      found = lookUp(`${name}.internal`).then((addresses) => addresses.map((address) => ({ address, port })));
-      known.set(name, found);
-      const forget = () => void setTimeout(() => known.delete(name), KEPT_MS).unref();
-      found.then(forget, forget);
-    }
-    const proxies = await found.catch(() => []);
+    if (!recent.has(name)) recent.set(name, find(name));
+    const proxies = await recent.get(name)!;
     const first = Math.floor(Math.random() * proxies.length);
     return [...proxies.slice(first), ...proxies.slice(0, first)];
   };

@@ -1,5 +1,5 @@
 import { faultsOf } from '@keelson/openapi';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, inject, test, vi } from 'vitest';
 import { call, json, knock, openApi } from './api.ts';
 import { send } from './http.ts';
 import { hire, unique } from './roster.ts';
@@ -218,13 +218,23 @@ test('/healthz says that the proxy is there', async () => {
   expect([answer.status, answer.text.trim()]).toEqual([200, 'ok']);
 });
 
-test('places are named without a host, whatever host the client names', async () => {
-  const worker = await hire();
-  const again = await call('POST', '/api/v1/workers', {
-    json: { ...worker, id: undefined, createdAt: undefined, updatedAt: undefined, email: `${unique()}@example.com` },
-    headers: { host: 'evil.example.com' },
+describe('another host than that of the proxy', () => {
+  const elsewhere = { host: 'evil.example.com' };
+  const isSecure = inject('baseUrl').startsWith('https:');
+
+  test.skipIf(isSecure)('is no part of the place that is named', async () => {
+    const worker = await hire();
+    const again = await call('POST', '/api/v1/workers', {
+      json: { ...worker, id: undefined, createdAt: undefined, updatedAt: undefined, email: `${unique()}@example.com` },
+      headers: elsewhere,
+    });
+    expect(again.headers.location).toMatch(/^\/api\/v1\/workers\/[0-9a-f-]{36}$/);
   });
-  expect(again.headers.location).toMatch(/^\/api\/v1\/workers\/[0-9a-f-]{36}$/);
+
+  test.runIf(isSecure)('is refused over TLS, where a connection is for one host', async () => {
+    for (const path of ['/', '/nowhere', '/api/v1/workers'])
+      expect((await knock('GET', path, { headers: elsewhere })).status).toBe(421);
+  });
 });
 
 describe('/api/v1/openapi.json', () => {

@@ -47,6 +47,7 @@ function sendOnce(method: string, path: string, { headers, json, body }: Sent = 
       reject(new Error(`${method} ${path.slice(0, 200)}: ${error.message}`, { cause: error }));
     const request = (secure ? https : http).request(url, {
       agent: agents[secure ? 'https:' : 'http:'],
+      servername: url.hostname, // whatever the header says
       method,
       headers: { ...type, ...length, ...headers },
       timeout: TIMEOUT_MS,
