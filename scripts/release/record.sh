@@ -6,7 +6,8 @@
 # "began", "ok" or "failed", seconds, note. The second line of a deploy has the same beginning as its first.
 # shellcheck shell=bash
 
-verb='' tag='' note='' patience=120 complaint='' done_sentence='' locked='' rehearsing='' rolling=''
+verb='' tag='' note='' patience=120 complaint='' done_sentence='' locked='' rehearsing='' rolling='' retiring=''
+recorded=''
 
 begin() {
   STACK=${STACK:-production}
@@ -76,6 +77,12 @@ in_lock() { # in_lock COMMAND…
   docker exec --interactive "$project-deploy" "$@"
 }
 
+# From here on the log says what became of it, or that it did not end.
+begin_record() {
+  record began ''
+  recorded=yes
+}
+
 record() { # record RESULT NOTE
   printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$began" "$verb" "$tag" "$who" "$1" "$SECONDS" "$(printf '%s' "$2" | tr '\t\n' '  ')" |
     in_lock sh -c 'cat >>/deploys/log'
@@ -118,10 +125,11 @@ finish() {
   if ((status != 0)); then
     result=failed reason=$(cat "$work/reason" 2>/dev/null)
     reason=${reason:-A command failed: its words are above.}
+    [[ ! $retiring ]] || wait "$retiring"
     put_in_order || reason="$reason And not all was put back: $(cat "$work/reason")"
   fi
-  if [[ ${locked:-} && $verb != check ]]; then record "$result" "${reason:-$note}"; fi
-  [[ ! ${locked:-} ]] || release_lock
+  if [[ $recorded ]]; then record "$result" "${reason:-$note}"; fi
+  [[ ! $locked ]] || release_lock
   rm -rf "$work"
   if ((status != 0)); then say "$reason" >&2; elif [[ $done_sentence ]]; then say "$done_sentence"; fi
   exit "$status"
@@ -129,9 +137,9 @@ finish() {
 
 put_in_order() (
   set -e
-  [[ ! ${locked:-} ]] || remove_one_shots
-  [[ ! ${rehearsing:-} ]] || remove_rehearsal
-  [[ ! ${rolling:-} ]] || put_back
+  [[ ! $locked ]] || remove_one_shots
+  [[ ! $rehearsing ]] || remove_rehearsal
+  [[ ! $rolling ]] || put_back
 )
 
 show_log() {

@@ -14,7 +14,7 @@ remember_old() {
     for id in $(containers "$service"); do echo "$service $id"; done
   done >"$work/old"
   : >"$work/leaving"
-  old_release=$(running_release)
+  old_release=$(running_release) leaving=''
 }
 
 old_containers() { # old_containers SERVICE
@@ -24,7 +24,7 @@ old_containers() { # old_containers SERVICE
 # One by one. An old container has its successor when it is told to stop; that takes it some seconds, in which the next
 # one starts.
 roll() {
-  local service old number replicas leaving=''
+  local service old number replicas
   remember_old
   rolling=yes
   for service in $(alone); do replace_alone "$service"; done
@@ -34,9 +34,6 @@ roll() {
     say "$service: $replicas of $tag for $(lines "$old")${old_release:+ of $old_release}"
     for ((number = 1; number <= replicas; number++)); do
       start_one "$service" "$tag"
-      retire "$leaving" &
-      await_healthy "$started" "$service $tag"
-      wait $!
       leaving=$(sed -n "${number}p" <<<"$old")
     done
     # What has no successor leaves with the last.
@@ -56,26 +53,46 @@ replace_alone() { # replace_alone SERVICE
     give_up "$(containers "$1")" "$1 $tag does not start."
 }
 
-start_one() { # start_one SERVICE TAG: sets started, the id of a container more
-  local before
+# A container more, which nobody can ask anything before it is healthy. Sets started to its id.
+start_one() { # start_one SERVICE TAG
+  local before front names
   before=$(containers "$1")
-  quietly release "$2" up --detach --no-deps --no-recreate --scale "$1=$(($(lines "$before") + 1))" "$1" ||
+  quietly release "$2" up --no-start --no-deps --no-recreate --scale "$1=$(($(lines "$before") + 1))" "$1" ||
     fail "$1 $2 cannot be started: $complaint"
   started=$(containers "$1" | grep -vxF "${before:-none}" || true)
   [[ $started ]] || fail "$1 $2 cannot be started: Compose made no container."
+  front=$(front_of "$started")
+  if [[ $front ]]; then
+    names=$(docker inspect --format "{{range (index .NetworkSettings.Networks \"$front\").Aliases}} --alias {{.}}{{end}}" "$started")
+    docker network disconnect "$front" "$started"
+  fi
+  quietly docker start "$started" || fail "$1 $2 cannot be started: $complaint"
+  retire "$leaving" &
+  retiring=$!
+  await_healthy "$started" "$1 $2"
+  # shellcheck disable=SC2086
+  [[ ! $front ]] || docker network connect $names "$front" "$started"
+  wait "$retiring"
 }
 
-# Fails at once where there is nothing to wait for any more.
+# The network from which it is asked: the one that is not this stack's own, or else the one behind the proxy.
+front_of() { # front_of ID
+  docker inspect --format '{{range $name, $_ := .NetworkSettings.Networks}}{{println $name}}{{end}}' "$1" |
+    awk -v own="${project}_" '/./ && index($0, own) != 1 { outer = $0 } $0 == own "edge" { edge = $0 } END { print outer ? outer : edge }'
+}
+
+# Does not wait for what has ended three times. Once or twice may be because what it needs was away for a moment.
 await_healthy() { # await_healthy ID WHAT
-  local until=$((SECONDS + patience)) state
+  local until=$((SECONDS + patience)) restarts code status health last=0
   while :; do
-    state=$(docker inspect --format '{{.RestartCount}} {{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{else}}healthy{{end}}' "$1")
-    case $state in
-      '0 running healthy') return ;;
-      '0 running unhealthy') give_up "$1" "$2 does not get healthy: $(last_check "$1")" ;;
-      '0 running '* | '0 created '*) ;;
-      *) give_up "$1" "$2 does not start: its container ended with exit code $(docker inspect --format '{{.State.ExitCode}}' "$1")." ;;
-    esac
+    read -r restarts code status health < <(docker inspect \
+      --format '{{.RestartCount}} {{.State.ExitCode}} {{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{else}}healthy{{end}}' "$1")
+    [[ $code == 0 ]] || last=$code
+    [[ $status != running || $health != healthy ]] || return 0
+    if ((restarts > 2)) || [[ $status == exited || $status == dead ]]; then
+      give_up "$1" "$2 does not start: its container ended with exit code $last."
+    fi
+    [[ $health != unhealthy ]] || give_up "$1" "$2 does not get healthy: $(last_check "$1")"
     ((SECONDS < until)) || give_up "$1" "$2 does not get healthy within $patience s: $(last_check "$1")"
     sleep 0.3
   done
@@ -115,7 +132,7 @@ remove_strangers() {
 
 # As many of the old release come back as have gone or were told to; then what is new goes.
 put_back() {
-  local service id new gone
+  local service new gone leaving=''
   say "putting back ${old_release:-what was there}"
   for service in $(alone); do
     [[ ! $old_release ]] || quietly release "$old_release" up --detach --no-deps "$service" || fail "$service $old_release cannot be started: $complaint"
@@ -125,7 +142,6 @@ put_back() {
     gone=$(old_containers "$service" | grep -cvxF "$(still_there "$service")" || true)
     for ((; gone > 0; gone--)); do
       start_one "$service" "$old_release"
-      await_healthy "$started" "$service $old_release"
     done
     retire "$new"
   done

@@ -55,11 +55,12 @@ open_stack() {
   [[ -e .env.$STACK ]] || fail "There is no .env.$STACK here: scripts/setup $STACK makes it."
   export COMPOSE_ENV_FILES=.env.$STACK COMPOSE_PROGRESS=quiet
   silently docker version || fail "No Docker engine answers: $complaint"
-  docker compose config --environment >"$work/settings"
-  project=$(setting COMPOSE_PROJECT_NAME) registry=$(setting REGISTRY) files=$(setting COMPOSE_FILE)
-  tag=${tag:-$(setting IMAGE_TAG)}
+  tag=${tag:-${IMAGE_TAG:-$(sed -n 's/^IMAGE_TAG=//p' ".env.$STACK")}}
+  [[ $tag ]] || fail "Which release? Name its TAG, or set IMAGE_TAG in .env.$STACK."
   export IMAGE_TAG=$tag
-  silently docker compose config --quiet || fail "The settings in .env.$STACK are not complete: $complaint"
+  silently docker compose config --environment || fail "The settings in .env.$STACK are not complete: $complaint"
+  cp "$work/output" "$work/settings"
+  project=$(setting COMPOSE_PROJECT_NAME) registry=$(setting REGISTRY) files=$(setting COMPOSE_FILE)
 }
 
 setting() { # setting NAME: of .env.STACK, or what the environment says instead
@@ -108,18 +109,29 @@ select_services() {
   awk -v registry="$registry/" "{ own = index(\$2, registry) == 1 } $1 { print \$1 }" "$work/services"
 }
 
-# What a registry does not give is no loss where it is here. The release that runs is: it is not asked for again.
+# What a registry does not give is no loss where it is on this machine.
 pull_images() { # pull_images always|missing
-  local service policy=$1
-  [[ $tag != "$(running_release)" ]] || policy=missing
+  local service
   say "the images of $tag"
   # shellcheck disable=SC2046
-  silently release "$tag" --profile one-shot pull --quiet --policy "$policy" $(rolled) $(alone) provision && return
+  silently release "$tag" --profile one-shot pull --quiet --policy "$1" $(rolled) $(alone) provision && return
   for service in $(rolled) $(alone) provision; do
     docker image inspect "$registry/$service:$tag" >/dev/null 2>&1 ||
       fail "There is no image $registry/$service:$tag: $complaint"
   done
   say "those that are on this machine are taken, since the registry gave none: $complaint"
+}
+
+# Without a name of its own there would be no way back to a release.
+refuse_moved() {
+  local service id
+  [[ $tag == "$(running_release)" ]] || return 0
+  for service in $(rolled); do
+    for id in $(running "$service"); do
+      [[ $(docker inspect --format '{{.Image}}' "$id") == "$(docker image inspect --format '{{.Id}}' "$registry/$service:$tag")" ]] ||
+        fail "$tag runs already, and $registry/$service:$tag is another image now. Give what is new a tag of its own."
+    done
+  done
 }
 
 # What later commands for the stack are about, such as docker compose --env-file .env.production ps.
