@@ -13,3 +13,4 @@ export const readRosterConfig = () =>
   });
 
 export const readSeedConfig = () => readConfig({ DATABASE_URL: postgresUrl });
+export const readSmokeConfig = () => readConfig({ PORT: port.default(3000) });

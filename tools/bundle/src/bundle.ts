@@ -14,8 +14,8 @@ const NEVER_LOADED = ['pg-native', 'typescript'];
 
 /**
  * Makes a folder that runs a service with nothing but Node.js beside it: main.mjs, database.mjs (migrations and waiting),
- * seed.mjs where the service has one, their common chunks, the schema engine's WebAssembly, and prisma/. The same
- * source gives the same bytes.
+ * seed.mjs and smoke.mjs where the service has them, their common chunks, the schema engine's WebAssembly, and prisma/.
+ * The same source gives the same bytes.
  * @returns the files it wrote
  * @throws Error for a name that is not a service
  */
@@ -25,12 +25,12 @@ export async function bundle(name: string, out = join(root, 'services', name, 'd
     throw new Error(`services/${name}/src/main.ts is missing: there is no service of this name.`);
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
-  const seed = join(service, 'src/seed.ts');
+  const own = ['seed', 'smoke'].map((name) => [name, join(service, `src/${name}.ts`)] as const);
   await build({
     entryPoints: {
       main: join(service, 'src/main.ts'),
       database: join(root, 'libs/postgres/src/cli.ts'),
-      ...(existsSync(seed) && { seed }),
+      ...Object.fromEntries(own.filter(([, file]) => existsSync(file))),
     },
     absWorkingDir: root,
     outdir: out,

@@ -32,7 +32,7 @@ export const RESERVED_RESOURCES = words(`
   array big-int buffer bytes date date-time decimal error float int json map object omit partial promise proxy record
   constructor prototype then to-string value-of has-own-property
   prisma prisma-client sql enumerable transaction-client
-  answer app checked-api client config database idempotent-answer logger main operation pool problem row service sort
+  answer app checked-api client config database idempotent-answer logger main operation pool problem row service smoke sort
 `);
 
 /** Files and functions of the templates, to which a job would give its name, too. */

@@ -1,0 +1,111 @@
+# Sourced by scripts/deploy: tries a release on a copy of the data before anybody depends on it. Its migrations are applied
+# there, its images are started, and then the release that runs, which has to live with the new schema: between the
+# migrations and the last replaced container, and after a rollback.
+# shellcheck shell=bash
+
+rehearsal() { # rehearsal TAG COMPOSE-ARGUMENT…
+  IMAGE_TAG=$1 REHEARSED=$project COMPOSE_PROJECT_NAME=$project-rehearsal COMPOSE_FILE=$files:scripts/release/rehearsal.yml \
+    docker compose "${@:2}"
+}
+
+rehearse() {
+  local running service
+  running=$(running_release)
+  rehearsing=yes
+  remove_rehearsal
+  copy_database
+  say "rehearsal: the migrations of $tag"
+  one_shots rehearsal "$tag"
+  # Their jobs are done by the stack itself.
+  in_rehearsal psql --command='DELETE FROM graphile_worker._private_jobs' >/dev/null
+  say "rehearsal: $tag starts"
+  # shellcheck disable=SC2046
+  start_in_rehearsal "$tag" $(rolled)
+  expect 'smoke test failed' '' smoke "$tag"
+  if [[ $running ]]; then
+    say "rehearsal: $running, which runs, with the schema of $tag"
+    expect incompatible "$running, which runs, could not live with the schema of $tag: " rehearse_running "$running"
+  fi
+  remove_rehearsal
+  rehearsing=''
+}
+
+# Its own Postgres, with what the stack's holds.
+copy_database() {
+  local postgres
+  quietly rehearsal "$tag" up --detach --no-deps postgres || fail "The rehearsal has no database: $complaint"
+  await_healthy "$(rehearsed postgres)" 'The database of the rehearsal'
+  postgres=$(running postgres)
+  if [[ ! $postgres ]]; then
+    say 'rehearsal: on an empty database, since there is none yet'
+    return
+  fi
+  say 'rehearsal: on a dump of the database, since there is no verified backup'
+  {
+    docker exec "$postgres" pg_dumpall --username=postgres --roles-only | grep -v '^CREATE ROLE postgres;'
+    docker exec "$postgres" pg_dump --username=postgres keelson
+  } | in_rehearsal psql --single-transaction >/dev/null || fail 'The database could not be copied: the reason is above.'
+}
+
+in_rehearsal() { # in_rehearsal psql ARGUMENT…
+  docker exec --interactive --env PGOPTIONS=--client-min-messages=warning "$(rehearsed postgres)" "$1" --username=postgres \
+    --dbname=keelson --no-psqlrc --quiet --set=ON_ERROR_STOP=1 "${@:2}"
+}
+
+rehearsed() { # rehearsed SERVICE: the id of its container
+  docker ps --all --quiet --filter "label=com.docker.compose.project=$project-rehearsal" \
+    --filter "label=com.docker.compose.service=$1" --filter label=com.docker.compose.oneoff=False
+}
+
+start_in_rehearsal() { # start_in_rehearsal TAG SERVICE…
+  local service
+  for service in "${@:2}"; do
+    quietly rehearsal "$1" up --detach --no-deps --scale "$service=1" "$service" || fail "$service $1 cannot be started: $complaint"
+  done
+  for service in "${@:2}"; do await_healthy "$(rehearsed "$service")" "$service $1"; done
+}
+
+# A smoke test is in the image of its API, and uses every table of it.
+smoke() { # smoke TAG
+  local service id
+  for service in $(rolled); do
+    [[ $(kind_of "$service") == api ]] || continue
+    id=$(rehearsed "$service")
+    [[ $id ]] || continue
+    if ! docker exec "$id" test -e smoke.mjs; then
+      say "rehearsal: $service $1 has no smoke test, and was only started"
+    elif ! silently docker exec "$id" node smoke.mjs; then
+      give_up "$id" "$service $1 fails its smoke test: $complaint"
+    fi
+  done
+}
+
+# Its APIs and workers, in the place of those that are to come.
+rehearse_running() { # rehearse_running TAG
+  local service services=''
+  for service in $(rolled); do
+    [[ ! $(kind_of "$service") || ! $(running "$service") ]] || services="$services $service"
+  done
+  # shellcheck disable=SC2046
+  docker rm --force $(for service in $(rolled); do rehearsed "$service"; done) >/dev/null
+  # shellcheck disable=SC2086
+  start_in_rehearsal "$1" $services
+  smoke "$1"
+}
+
+# What fails here refuses the release, unless there is a reason to go on.
+expect() { # expect NOTE BEGINNING-OF-SENTENCE COMMAND…
+  local status=0 sentence
+  ("${@:3}") || status=$?
+  ((status != 0)) || return 0
+  sentence=$2$(cat "$work/reason")
+  [[ $allowed ]] || fail "$sentence"
+  rm "$work/reason"
+  say "$sentence"
+  say "goes on all the same: $allowed"
+  note="${note:+$note; }$1: $allowed"
+}
+
+remove_rehearsal() {
+  quietly rehearsal "$tag" down --volumes --remove-orphans --timeout 0 || fail "The rehearsal cannot be removed: $complaint"
+}

@@ -1,0 +1,152 @@
+# Sourced by what brings a release to a stack: replaces containers, new before old, and puts back what was replaced.
+# shellcheck shell=bash
+
+# A proxy knows of an address once it has asked for it again, which it does every second.
+RESOLVED_SECONDS=2
+
+# What serves now, and is to serve again if this fails. What does not run is of no use to anybody.
+remember_old() {
+  local service id
+  for service in $(rolled); do
+    for id in $(containers "$service" --filter status=exited --filter status=created --filter status=dead); do
+      docker rm --force "$id" >/dev/null
+    done
+    for id in $(containers "$service"); do echo "$service $id"; done
+  done >"$work/old"
+  : >"$work/leaving"
+  old_release=$(running_release) leaving=''
+}
+
+old_containers() { # old_containers SERVICE
+  awk -v service="$1" '$1 == service { print $2 }' "$work/old"
+}
+
+# One by one. An old container has its successor when it is told to stop; that takes it some seconds, in which the next
+# one starts.
+roll() {
+  local service old number replicas
+  remember_old
+  rolling=yes
+  for service in $(alone); do replace_alone "$service"; done
+  for service in $(rolled); do
+    old=$(old_containers "$service")
+    replicas=$(replicas "$service")
+    say "$service: $replicas of $tag for $(lines "$old")${old_release:+ of $old_release}"
+    for ((number = 1; number <= replicas; number++)); do
+      start_one "$service" "$tag"
+      leaving=$(sed -n "${number}p" <<<"$old")
+    done
+    # What has no successor leaves with the last.
+    leaving="$leaving $(sed "1,${replicas}d" <<<"$old")"
+  done
+  retire "$leaving"
+  rolling=''
+  remove_strangers
+}
+
+# Where there is one already, it stops first.
+replace_alone() { # replace_alone SERVICE
+  say "$1: $tag"
+  quietly release "$tag" up --detach --no-deps "$1" || fail "$1 $tag cannot be started: $complaint"
+  sleep 3
+  [[ $(docker inspect --format '{{.RestartCount}} {{.State.Status}}' "$(containers "$1")") == '0 running' ]] ||
+    give_up "$(containers "$1")" "$1 $tag does not start."
+}
+
+# A container more, which nobody can ask anything before it is healthy. Sets started to its id.
+start_one() { # start_one SERVICE TAG
+  local before front names
+  before=$(containers "$1")
+  quietly release "$2" up --no-start --no-deps --no-recreate --scale "$1=$(($(lines "$before") + 1))" "$1" ||
+    fail "$1 $2 cannot be started: $complaint"
+  started=$(containers "$1" | grep -vxF "${before:-none}" || true)
+  [[ $started ]] || fail "$1 $2 cannot be started: Compose made no container."
+  front=$(front_of "$started")
+  if [[ $front ]]; then
+    names=$(docker inspect --format "{{range (index .NetworkSettings.Networks \"$front\").Aliases}} --alias {{.}}{{end}}" "$started")
+    docker network disconnect "$front" "$started"
+  fi
+  quietly docker start "$started" || fail "$1 $2 cannot be started: $complaint"
+  retire "$leaving" &
+  retiring=$!
+  await_healthy "$started" "$1 $2"
+  # shellcheck disable=SC2086
+  [[ ! $front ]] || docker network connect $names "$front" "$started"
+  wait "$retiring"
+}
+
+# The network from which it is asked: the one that is not this stack's own, or else the one behind the proxy.
+front_of() { # front_of ID
+  docker inspect --format '{{range $name, $_ := .NetworkSettings.Networks}}{{println $name}}{{end}}' "$1" |
+    awk -v own="${project}_" '/./ && index($0, own) != 1 { outer = $0 } $0 == own "edge" { edge = $0 } END { print outer ? outer : edge }'
+}
+
+# Does not wait for what has ended three times. Once or twice may be because what it needs was away for a moment.
+await_healthy() { # await_healthy ID WHAT
+  local until=$((SECONDS + patience)) restarts code status health last=0
+  while :; do
+    read -r restarts code status health < <(docker inspect \
+      --format '{{.RestartCount}} {{.State.ExitCode}} {{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{else}}healthy{{end}}' "$1")
+    [[ $code == 0 ]] || last=$code
+    [[ $status != running || $health != healthy ]] || return 0
+    if ((restarts > 2)) || [[ $status == exited || $status == dead ]]; then
+      give_up "$1" "$2 does not start: its container ended with exit code $last."
+    fi
+    [[ $health != unhealthy ]] || give_up "$1" "$2 does not get healthy: $(last_check "$1")"
+    ((SECONDS < until)) || give_up "$1" "$2 does not get healthy within $patience s: $(last_check "$1")"
+    sleep 0.3
+  done
+}
+
+last_check() {
+  docker inspect --format '{{range .State.Health.Log}}{{println .Output}}{{end}}' "$1" | grep -v '^ *$' | tail -n 1 || true
+}
+
+give_up() { # give_up ID SENTENCE
+  echo "        the last lines of its log:" >&2
+  docker logs --tail 20 "$1" 2>&1 | sed 's/^/        | /' >&2
+  fail "$2"
+}
+
+# Once the proxies have learned of those that take their place.
+retire() ( # retire IDS
+  [[ ! ${1// /} ]] || sleep "$RESOLVED_SECONDS"
+  for id in $1; do
+    echo "$id" >>"$work/leaving"
+    docker stop "$id" >/dev/null && docker rm "$id" >/dev/null &
+  done
+  wait
+)
+
+# Containers of services that are no more.
+remove_strangers() {
+  local id service
+  docker ps --no-trunc --format '{{.ID}} {{.Label "com.docker.compose.service"}}' \
+    --filter "label=com.docker.compose.project=$project" --filter label=com.docker.compose.oneoff=False |
+    while read -r id service; do
+      grep -q "^$service " "$work/services" && continue
+      say "$service: is no part of this stack any more"
+      retire "$id"
+    done
+}
+
+# As many of the old release come back as have gone or were told to; then what is new goes.
+put_back() {
+  local service new gone leaving=''
+  say "putting back ${old_release:-what was there}"
+  for service in $(alone); do
+    [[ ! $old_release ]] || quietly release "$old_release" up --detach --no-deps "$service" || fail "$service $old_release cannot be started: $complaint"
+  done
+  for service in $(rolled); do
+    new=$(containers "$service" | grep -vxF "$(old_containers "$service")" || true)
+    gone=$(old_containers "$service" | grep -cvxF "$(still_there "$service")" || true)
+    for ((; gone > 0; gone--)); do
+      start_one "$service" "$old_release"
+    done
+    retire "$new"
+  done
+}
+
+still_there() { # still_there SERVICE: its old containers that nobody told to stop
+  running "$1" | grep -vxF "$(cat "$work/leaving")" || true
+}
