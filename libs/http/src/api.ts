@@ -39,6 +39,7 @@ const API_HEADERS = {
   strictTransportSecurity: false,
 };
 const QUIET = new Set(['/healthz', '/readyz']);
+const READS = new Set(['GET', 'HEAD']);
 /** As nginx has it: the client went away before it was answered. */
 const CLIENT_CLOSED = 499;
 
@@ -49,7 +50,7 @@ export function createApi(options: ApiOptions): Express {
   app.disable('x-powered-by');
   app.disable('etag');
   app.enable('case sensitive routing');
-  app.use(requestLog(log), helmet(API_HEADERS), closeWhileDraining);
+  app.use(turnAway(log), requestLog(log), helmet(API_HEADERS));
   health(app, service, ready);
   const describe = (path: string) =>
     operation({
@@ -91,11 +92,25 @@ function requestLog(log: Logger): RequestHandler {
   };
 }
 
-/** `serve` sets `draining` on SIGTERM: from then on no client should keep its connection. */
-const closeWhileDraining: RequestHandler = (req, res, next) => {
-  if (req.app.locals['draining']) res.set('Connection', 'close');
-  next();
-};
+/**
+ * `serve` sets `draining` on SIGTERM: from then on no client should keep its connection. A proxy would still open new
+ * ones until one fails. So the first read of each that promises, by X-Retry-Reads, to send it to another replica is hung
+ * up on: the proxy leaves this one alone for a while, and nothing is on its way when the process stops listening.
+ */
+function turnAway(log: Logger): RequestHandler {
+  const turned = new Set<string | undefined>();
+  return (req, res, next) => {
+    if (!req.app.locals['draining']) return next();
+    const proxy = req.socket.remoteAddress;
+    if (req.headers['x-retry-reads'] && READS.has(req.method) && !turned.has(proxy)) {
+      turned.add(proxy);
+      log.info({ proxy }, 'hanging up on a proxy, so that it turns to another replica');
+      return void req.socket.destroy();
+    }
+    res.set('Connection', 'close');
+    next();
+  };
+}
 
 function health(app: Express, service: Service, ready: ApiOptions['ready']) {
   app.get('/healthz', (_req, res) => void res.json({ status: 'ok', ...service }));

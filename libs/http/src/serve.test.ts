@@ -31,8 +31,8 @@ async function startListening(options = {}) {
   return { ...process, port: process.said('listening')!.port! };
 }
 
-async function get(port: number, path: string, agent?: Agent) {
-  const [response] = await once(request({ port, path, ...(agent ? { agent } : {}) }).end(), 'response');
+async function get(port: number, path: string, agent?: Agent, headers = {}) {
+  const [response] = await once(request({ port, path, headers, ...(agent ? { agent } : {}) }).end(), 'response');
   const text = (await response.toArray()).join('');
   return { status: response.statusCode, connection: response.headers.connection, body: text && JSON.parse(text) };
 }
@@ -68,6 +68,36 @@ test('while it drains it answers, is not ready, and ends connections', async () 
   expect(await get(port, '/readyz')).toMatchObject({ status: 503 });
   expect(await exited).toBe(0);
   await expect(get(port, '/slow')).rejects.toThrow('ECONNREFUSED');
+});
+
+test('while it drains it hangs up once on a proxy that sends reads again, and on nothing else', async () => {
+  const { child, port, exited, said, says } = await startListening({ drainMs: 1500 });
+  const fromProxy = () => get(port, '/slow', undefined, { 'X-Retry-Reads': '1' });
+  expect(await fromProxy()).toMatchObject({ status: 200 });
+  child.kill('SIGTERM');
+  await says('closing');
+  expect(await get(port, '/slow')).toMatchObject({ status: 200 });
+  const write = request({ port, path: '/slow', method: 'POST', headers: { 'X-Retry-Reads': '1' } }).end();
+  expect((await once(write, 'response'))[0].statusCode).toBe(405);
+  await expect(fromProxy()).rejects.toThrow('socket hang up');
+  expect(said('hanging up on a proxy, so that it turns to another replica')).toBeTruthy();
+  expect(await fromProxy()).toMatchObject({ status: 200, connection: 'close' });
+  expect(await exited).toBe(0);
+});
+
+test('it goes on draining for a while when requests still come', async () => {
+  const { child, port, exited, says } = await startListening({ drainMs: 500 });
+  child.kill('SIGTERM');
+  await says('closing');
+  const began = performance.now();
+  let refusedAfter: number | undefined;
+  while (refusedAfter === undefined)
+    await get(port, '/slow').catch((error) => {
+      expect(error.code).toMatch(/^ECONN(REFUSED|RESET)$/);
+      refusedAfter = performance.now() - began;
+    });
+  expect(refusedAfter).toBeGreaterThan(900);
+  expect(await exited).toBe(0);
 });
 
 test('connections that nobody uses do not hold it up', async () => {

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setImmediate as afterPolling, setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '@keelson/logger';
 import closeWithGrace from 'close-with-grace';
 import type { Express } from 'express';
@@ -11,7 +11,10 @@ export type ServeOptions = {
   /** The address to listen on; all of the machine's where none is given. */
   host?: string | undefined;
   log: Logger;
-  /** How long a signalled process still accepts requests, so that proxies can turn away from it first. */
+  /**
+   * How long a signalled process still accepts requests, so that proxies can turn away from it first. As long again where
+   * they have not yet.
+   */
   drainMs: number;
   /** Closes what the app holds, once the last request is answered. */
   onClose: () => Promise<void>;
@@ -19,6 +22,8 @@ export type ServeOptions = {
 
 /** nginx keeps idle connections for 60 s: the server must outlast it, or it closes under a request on its way. */
 const KEEP_ALIVE_MS = 75_000;
+/** Proxies that have turned away send nothing for so long. */
+const QUIET_MS = 250;
 /** How long requests under way may take to end, and then `onClose`. */
 const ANSWER_MS = 6000;
 const CLOSE_MS = 5000;
@@ -36,11 +41,11 @@ export async function serve(app: Express, { port, host, log, drainMs, onClose }:
     });
   });
 
-  closeWithGrace({ delay: drainMs + ANSWER_MS + CLOSE_MS, logger: log }, async ({ err, signal }) => {
+  closeWithGrace({ delay: 2 * drainMs + ANSWER_MS + CLOSE_MS, logger: log }, async ({ err, signal }) => {
     if (err) log.fatal({ err }, 'closing because of an error');
     else log.info({ signal }, 'closing');
     app.locals['draining'] = true;
-    await delay(drainMs);
+    await drain(server, drainMs);
     const late = setTimeout(() => {
       log.warn(`cutting off requests that were not answered within ${ANSWER_MS / 1000} s`);
       server.closeAllConnections();
@@ -58,4 +63,18 @@ export async function serve(app: Express, { port, host, log, drainMs, onClose }:
   });
   log.info({ port: (server.address() as AddressInfo).port }, 'listening');
   return server;
+}
+
+/** Closing resets the connections that wait to be accepted or read. A proxy sends only reads again, so nobody may be coming. */
+async function drain(server: Server, ms: number) {
+  const begun = performance.now();
+  let came = begun;
+  const note = () => void (came = performance.now());
+  server.on('connection', note).on('request', note);
+  for (;;) {
+    await delay(Math.min(ms, 50));
+    await afterPolling(); // whoever came while this process was busy has been let in
+    const now = performance.now();
+    if (now - begun >= 2 * ms || (now - begun >= ms && now - came >= QUIET_MS)) return;
+  }
 }
