@@ -71,7 +71,7 @@ test('while it drains it answers, is not ready, and ends connections', async () 
 });
 
 test('while it drains it hangs up once on a proxy that sends reads again, and on nothing else', async () => {
-  const { child, port, exited, said, says } = await startListening({ drainMs: 500 });
+  const { child, port, exited, said, says } = await startListening({ drainMs: 1500 });
   const fromProxy = () => get(port, '/slow', undefined, { 'X-Retry-Reads': '1' });
   expect(await fromProxy()).toMatchObject({ status: 200 });
   child.kill('SIGTERM');

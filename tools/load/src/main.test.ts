@@ -29,7 +29,8 @@ async function startToy(options?: Parameters<typeof toyRoster>[0]) {
 }
 
 function command(...args: string[]) {
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'main.ts'), ...args]);
+  // Of the environment nothing: Node has warnings about some of what test runners set.
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'main.ts'), ...args], { env: {} });
   const output = { stdout: '', stderr: '' };
   child.stdout.on('data', (text) => (output.stdout += text));
   const lines = createInterface({ input: child.stderr });
@@ -37,7 +38,7 @@ function command(...args: string[]) {
   return { child, lines, ended: once(child, 'close').then(([status]) => ({ status, ...output })) };
 }
 
-describe('the command', { timeout: 20_000 }, () => {
+describe('the command', { timeout: 60_000 }, () => {
   test('runs until SIGTERM and prints the report', async () => {
     const toy = await startToy();
     const { child, lines, ended } = command('run', `--url=${toy.url}`, `--ledger=${ledger}`, '--rate=50');
@@ -75,7 +76,7 @@ describe('the command', { timeout: 20_000 }, () => {
   });
 });
 
-describe('a load in a process of its own', { timeout: 20_000 }, () => {
+describe('a load in a process of its own', { timeout: 60_000 }, () => {
   test('has begun when it is there, and reports when it is stopped', async () => {
     const toy = await startToy();
     const load = await startLoad({ url: toy.url, ledger, rate: 100, atLeast: 100 });
@@ -102,7 +103,7 @@ describe('a load in a process of its own', { timeout: 20_000 }, () => {
     await once(spawn(process.execPath, ['--input-type=module', '--eval', source]), 'close');
     let before = -1;
     await expect
-      .poll(() => [before, (before = toy.seen.requests)], { timeout: 5000, interval: 300 })
+      .poll(() => [before, (before = toy.seen.requests)], { timeout: 30_000, interval: 300 })
       .toSatisfy(([earlier, now]) => earlier === now);
   });
 });

@@ -2,8 +2,8 @@ import { parseArgs } from 'node:util';
 import type { RunOptions } from './run.ts';
 import type { VerifyOptions } from './verify.ts';
 
-export const USAGE = `Usage: node tools/load/src/main.ts run    --url URL --ledger FILE [OPTIONS]
-       node tools/load/src/main.ts verify --url URL --ledger FILE [OPTIONS]
+export const USAGE = `Usage: npm run load -- run    --url URL --ledger FILE [OPTIONS]
+       npm run load -- verify --url URL --ledger FILE [OPTIONS]
 
 run asks a stack's API for workers at a steady rate, whatever the answers do, until SIGTERM: 80% reads, 20% writes, on
 kept, seldom used and new connections, by quick and slow clients. A request has failed when it is refused, reset, cut
@@ -13,7 +13,7 @@ run prints a report as JSON, and ends with 1 if a request has failed.
 verify reads back what run was told is written. It prints what is lost as JSON, and ends with 1 if anything is.
 
   --url URL --ledger FILE [OPTIONS]
-       node tools/load/src/main.ts verify --url URL --ledger FILE [OPTIONS]
+       npm run load -- verify --url URL --ledger FILE [OPTIONS]
 
 run asks a stack's API for workers at a steady rate, whatever the answers do, until SIGTERM: 80% reads, 20% writes, on
 kept, seldom used and new connections, by quick and slow clients. It prints a report as JSON, and ends with 1 if a

@@ -20,7 +20,7 @@ export async function toyRoster({ tls }: { tls?: { key: Buffer; cert: Buffer } }
   const seen = { requests: 0, hosts: new Set<string | undefined>(), bodySeconds: [] as number[] };
   const used = new WeakSet<object>();
   let misbehaviour: (asked: Asked) => Misbehaviour | undefined = () => undefined;
-  let stalled: Promise<void> | undefined;
+  let stalled: Promise<unknown> | undefined;
 
   async function serve(req: IncomingMessage, res: ServerResponse) {
     seen.requests++;
@@ -93,9 +93,9 @@ export async function toyRoster({ tls }: { tls?: { key: Buffer; cert: Buffer } }
     seen,
     /** Answers nobody until what it returns is called. */
     stall() {
-      const { promise, resolve } = Promise.withResolvers<void>();
+      const { promise, resolve } = Promise.withResolvers<unknown>();
       stalled = promise;
-      return resolve;
+      return () => resolve(undefined);
     },
     misbehave: (how: typeof misbehaviour) => void (misbehaviour = how),
     close() {
