@@ -7,10 +7,12 @@ import { freshClone } from '../compose/fresh-clone.ts';
 import { until } from '../compose/until.ts';
 
 // `scripts/deploy` and `scripts/rollback`, from an empty machine on: one story, told in order. A release is the first one
-// with a change, in images that are on this machine.
+// with a change, in images that are on this machine. What asks is beside the proxies, which for that speak plain HTTP.
 
 const IMAGES = ['roster-api', 'exports-worker', 'proxy', 'provision'];
 const REPLACED = ['exports-worker', 'proxy', 'roster-api', 'roster-api'];
+
+const PLAIN = "services: { proxy: { environment: { PROXY_TLS: 'off' } } }\n";
 
 const clone = freshClone();
 const scratch = mkdtempSync(join(tmpdir(), 'keelson-e2e-deploy-'));
@@ -18,10 +20,13 @@ let stack: ComposeStack;
 
 beforeAll(async () => {
   const settings = { STACK: 'e2e', COMPOSE_ENV_FILES: '.env.e2e', DEPLOY_BY: 'the test', SERVICE_VERSION: 'v1' };
+  writeFileSync(join(clone.folder, 'plain.yml'), PLAIN);
   stack = await openComposeStack(clone.folder, 'keelson-e2e-deploy', settings);
   succeeded(
     await stack.run('env', `DOMAIN=${stack.project}.example.com`, `REGISTRY=${stack.project}`, 'scripts/setup', 'e2e'),
   );
+  const file = join(clone.folder, '.env.e2e');
+  writeFileSync(file, readFileSync(file, 'utf8').replace(/^COMPOSE_FILE=.*/m, '$&:plain.yml'));
   await remove(); // what a run that was killed left
   const base = ['IMAGE_TAG=v1', 'COMPOSE_FILE=docker-compose.yml'];
   succeeded(await stack.run('env', ...base, 'docker', 'compose', 'build', '--quiet', ...IMAGES));
