@@ -22,8 +22,8 @@ begin() {
 take_lock() { # take_lock WHAT
   local attempt=0
   began=$(date -u +%Y-%m-%dT%H:%M:%SZ) who=${DEPLOY_BY:-${SUDO_USER:-$(id -un)}@$(uname -n)}
-  make_volume deploys
-  make_volume certificates
+  make_volume deploys "$project"
+  make_volume certificates "$project"
   mkfifo "$work/lock"
   until hold_lock "$1"; do
     grep -q 'is already in use' "$work/refusal" || fail "The lock cannot be had: $(tail -n 1 "$work/refusal")"

@@ -32,19 +32,37 @@ rehearse() {
 
 # Its own Postgres, with what the stack's holds.
 copy_database() {
-  local postgres
+  if [[ ! $(running postgres) ]]; then
+    say 'rehearsal: on an empty database, since there is none yet'
+    start_database
+  elif has_backup; then
+    say 'rehearsal: on a restored backup'
+    make_volume postgres "$project-rehearsal"
+    aloud env STACK="$STACK" scripts/restore --scratch "$project-rehearsal_postgres" || fail "No backup can be restored: $complaint"
+    start_database
+  else
+    say 'rehearsal: on a dump of the database, since there is no verified backup'
+    start_database
+    copy_dump || fail 'The database could not be copied: the reason is above.'
+  fi
+}
+
+start_database() {
   quietly rehearsal "$tag" up --detach --no-deps postgres || fail "The rehearsal has no database: $complaint"
   await_healthy "$(rehearsed postgres)" 'The database of the rehearsal'
+}
+
+has_backup() {
+  [[ -x scripts/backup ]] && silently env STACK="$STACK" scripts/backup --list && grep -q '^[^ ]* *verified ' "$work/output"
+}
+
+copy_dump() {
+  local postgres
   postgres=$(running postgres)
-  if [[ ! $postgres ]]; then
-    say 'rehearsal: on an empty database, since there is none yet'
-    return
-  fi
-  say 'rehearsal: on a dump of the database, since there is no verified backup'
   {
-    docker exec "$postgres" pg_dumpall --username=postgres --roles-only | grep -v '^CREATE ROLE postgres;'
-    docker exec "$postgres" pg_dump --username=postgres keelson
-  } | in_rehearsal psql --single-transaction >/dev/null || fail 'The database could not be copied: the reason is above.'
+    docker exec "$postgres" pg_dumpall --username=postgres --roles-only | grep -v '^CREATE ROLE postgres;' &&
+      docker exec "$postgres" pg_dump --username=postgres keelson
+  } | in_rehearsal psql --single-transaction >/dev/null
 }
 
 in_rehearsal() { # in_rehearsal psql ARGUMENT…

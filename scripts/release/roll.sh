@@ -92,7 +92,7 @@ await_healthy() { # await_healthy ID WHAT
     if ((restarts > 2)) || [[ $status == exited || $status == dead ]]; then
       give_up "$1" "$2 does not start: its container ended with exit code $last."
     fi
-    [[ $health != unhealthy ]] || give_up "$1" "$2 does not get healthy: $(last_check "$1")"
+    [[ $status != running || $health != unhealthy ]] || give_up "$1" "$2 does not get healthy: $(last_check "$1")"
     ((SECONDS < until)) || give_up "$1" "$2 does not get healthy within $patience s: $(last_check "$1")"
     sleep 0.3
   done
@@ -113,7 +113,7 @@ retire() ( # retire IDS
   [[ ! ${1// /} ]] || sleep "$RESOLVED_SECONDS"
   for id in $1; do
     echo "$id" >>"$work/leaving"
-    docker stop "$id" >/dev/null && docker rm "$id" >/dev/null &
+    (docker stop "$id" && docker rm "$id" || docker rm --force "$id") >/dev/null &
   done
   wait
 )

@@ -207,6 +207,6 @@ running_release() {
 }
 
 # With the labels that Compose would give it, which finds it later and takes it for its own.
-make_volume() { # make_volume NAME
-  docker volume create --label "com.docker.compose.project=$project" --label "com.docker.compose.volume=$1" "${project}_$1" >/dev/null
+make_volume() { # make_volume NAME PROJECT
+  docker volume create --label "com.docker.compose.project=$2" --label "com.docker.compose.volume=$1" "$2_$1" >/dev/null
 }

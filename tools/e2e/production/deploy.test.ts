@@ -7,10 +7,12 @@ import { freshClone } from '../compose/fresh-clone.ts';
 import { until } from '../compose/until.ts';
 
 // `scripts/deploy` and `scripts/rollback`, from an empty machine on: one story, told in order. A release is the first one
-// with a change, in images that are on this machine.
+// with a change, in images that are on this machine. What asks is beside the proxies, which for that speak plain HTTP.
 
 const IMAGES = ['roster-api', 'exports-worker', 'proxy', 'provision'];
 const REPLACED = ['exports-worker', 'proxy', 'roster-api', 'roster-api'];
+
+const PLAIN = "services: { proxy: { environment: { PROXY_TLS: 'off' } } }\n";
 
 const clone = freshClone();
 const scratch = mkdtempSync(join(tmpdir(), 'keelson-e2e-deploy-'));
@@ -18,10 +20,13 @@ let stack: ComposeStack;
 
 beforeAll(async () => {
   const settings = { STACK: 'e2e', COMPOSE_ENV_FILES: '.env.e2e', DEPLOY_BY: 'the test', SERVICE_VERSION: 'v1' };
+  writeFileSync(join(clone.folder, 'plain.yml'), PLAIN);
   stack = await openComposeStack(clone.folder, 'keelson-e2e-deploy', settings);
   succeeded(
     await stack.run('env', `DOMAIN=${stack.project}.example.com`, `REGISTRY=${stack.project}`, 'scripts/setup', 'e2e'),
   );
+  const file = join(clone.folder, '.env.e2e');
+  writeFileSync(file, readFileSync(file, 'utf8').replace(/^COMPOSE_FILE=.*/m, '$&:plain.yml'));
   await remove(); // what a run that was killed left
   const base = ['IMAGE_TAG=v1', 'COMPOSE_FILE=docker-compose.yml'];
   succeeded(await stack.run('env', ...base, 'docker', 'compose', 'build', '--quiet', ...IMAGES));
@@ -62,9 +67,10 @@ async function release(tag: string, changes: Record<string, string>, from = 'v1'
     succeeded(await stack.docker('build', '--quiet', `--tag=${name}`, scratch));
   }
 }
-const migration = (sql: string) => `
+const migration = (name: string, sql: string) => `
 USER root
-RUN mkdir prisma/migrations/20990101000000_next && echo '${sql}' >prisma/migrations/20990101000000_next/migration.sql
+RUN mkdir prisma/migrations/20990101000000_${name} && \\
+  echo '${sql}' >prisma/migrations/20990101000000_${name}/migration.sql
 USER node`;
 
 const deploy = (...args: string[]) => stack.run('scripts/deploy', ...args);
@@ -176,8 +182,8 @@ test.each([
   ],
   [
     'fails its migration',
-    migration('ALTER TABLE "Worker" ADD COLUMN more TEXT; INSERT INTO nowhere VALUES (1);'),
-    /^roster-api broken: migration 20990101000000_next failed: .*relation "nowhere" does not exist$/,
+    migration('broken', 'ALTER TABLE "Worker" ADD COLUMN more TEXT; INSERT INTO nowhere VALUES (1);'),
+    /^roster-api broken: migration 20990101000000_broken failed: .*relation "nowhere" does not exist$/,
   ],
 ])('a release that %s changes nothing', async (_, change, why) => {
   const before = await running();
@@ -204,7 +210,7 @@ test('what fails only once it is among the others is taken back, without a reque
 });
 
 test('a deploy that is killed holds up nobody, and the next one mends what it left', async () => {
-  await release('more', { 'roster-api': migration('ALTER TABLE "Worker" ADD COLUMN more TEXT;') });
+  await release('more', { 'roster-api': migration('more', 'ALTER TABLE "Worker" ADD COLUMN more TEXT;') });
   const before = await running();
   const killed = stack.run('sh', '-c', 'echo $$ >deploy.pid; exec scripts/deploy more');
   await until('the first new container', 240, async () => (await running()).ids.some((id) => !before.ids.includes(id)));
@@ -221,7 +227,7 @@ test('a deploy that is killed holds up nobody, and the next one mends what it le
 });
 
 test('a release with whose schema the one that runs could not live is refused, unless somebody says why not', async () => {
-  const without = migration('ALTER TABLE "Worker" DROP COLUMN role;').replace('RUN', 'RUN rm smoke.mjs &&');
+  const without = migration('less', 'ALTER TABLE "Worker" DROP COLUMN role;').replace('RUN', 'RUN rm smoke.mjs &&');
   await release('less', { 'roster-api': without });
   const before = await running();
   const checked = await deploy('--check', 'less');
