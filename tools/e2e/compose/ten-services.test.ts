@@ -24,7 +24,9 @@ beforeAll(async () => {
   for (const [index, sample] of SAMPLES.slice(0, 10 - services.length).entries())
     await addService(index % 4 === 3 ? 'worker' : 'api', sample);
   succeeded(await stack.run('scripts/setup'));
-  const all = succeeded(await stack.compose('config', '--services')).split('\n').toSorted();
+  const all = succeeded(await stack.compose('config', '--services'))
+    .split('\n')
+    .toSorted();
   names = all.filter((name) => !['postgres', 'adminer'].includes(name));
   succeeded(await stack.compose('build'));
 });
