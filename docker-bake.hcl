@@ -16,6 +16,7 @@ variable "SERVICES" {
 variable "FOLDERS" {
   default = [
     "proxy",
+    "backup",
   ]
 }
 

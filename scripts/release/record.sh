@@ -6,7 +6,7 @@
 # "began", "ok" or "failed", seconds, note. The second line of a deploy has the same beginning as its first.
 # shellcheck shell=bash
 
-verb='' tag='' note='' patience=120 complaint='' done_sentence='' locked='' rehearsing='' rolling='' retiring=''
+verb='' tag='' note='' patience=120 complaint='' done_sentence='' locked='' rehearsing='' rolling='' retiring='' stopped=''
 recorded=''
 
 begin() {
@@ -140,6 +140,7 @@ put_in_order() (
   [[ ! $locked ]] || remove_one_shots
   [[ ! $rehearsing ]] || remove_rehearsal
   [[ ! $rolling ]] || put_back
+  [[ ! $stopped ]] || start_database
 )
 
 show_log() {

@@ -36,9 +36,10 @@ copy_database() {
     say 'rehearsal: on an empty database, since there is none yet'
     start_database
   elif has_backup; then
-    say 'rehearsal: on a restored backup'
+    say 'rehearsal: on the newest verified backup'
     make_volume postgres "$project-rehearsal"
-    aloud env STACK="$STACK" scripts/restore --scratch "$project-rehearsal_postgres" || fail "No backup can be restored: $complaint"
+    aloud in_backups "$project-rehearsal_postgres" prepare || fail "No backup can be restored: $complaint"
+    in_backups "$project-rehearsal_postgres" swap
     start_database
   else
     say 'rehearsal: on a dump of the database, since there is no verified backup'
@@ -50,10 +51,6 @@ copy_database() {
 start_database() {
   quietly rehearsal "$tag" up --detach --no-deps postgres || fail "The rehearsal has no database: $complaint"
   await_healthy "$(rehearsed postgres)" 'The database of the rehearsal'
-}
-
-has_backup() {
-  [[ -x scripts/backup ]] && silently env STACK="$STACK" scripts/backup --list && grep -q '^[^ ]* *verified ' "$work/output"
 }
 
 copy_dump() {

@@ -1,0 +1,106 @@
+# Sourced by main.sh: streams the write-ahead log, and takes backups when they are due.
+# shellcheck shell=bash
+
+stream() {
+  local chain
+  [[ ${BACKUP_EVERY_HOURS:=24} =~ ^[0-9]{1,4}$ ]] || fail "BACKUP_EVERY_HOURS is \"$BACKUP_EVERY_HOURS\": it must be a number of hours."
+  [[ ${BACKUP_KEEP_DAYS:=7} =~ ^[1-9][0-9]{0,3}$ ]] || fail "BACKUP_KEEP_DAYS is \"$BACKUP_KEEP_DAYS\": it must be a number of days, at least 1."
+  [[ ${BACKUP_SYNCHRONOUS:=off} =~ ^(on|off)$ ]] || fail "BACKUP_SYNCHRONOUS is \"$BACKUP_SYNCHRONOUS\": it must be on or off."
+  trap 'trap - TERM; kill $(jobs -p) 2>/dev/null; wait; exit 0' TERM INT
+  keep_schedule &
+  while :; do
+    until is_up; do nap 0.5; done
+    if chain=$(current_chain) && [[ $chain ]]; then
+      mkdir -p "$BACKUPS/$chain/wal"
+      set_synchronous &
+      receive "$chain" || true
+    fi
+    nap 0.3
+  done
+}
+
+# One process has the slot. While a container takes another's place, the new one waits here until the old has ended.
+receive() { # receive CHAIN
+  pg_receivewal --dbname=application_name=backup --slot="$1" --directory="$BACKUPS/$1/wal" --synchronous --no-loop \
+    2>/tmp/receive &
+  wait $! || {
+    grep -q 'is active for PID' /tmp/receive ||
+      note warn "The stream has ended: $(sed -n 's/^pg_receivewal: error: //p' /tmp/receive | head -n 1)"
+  }
+}
+
+# In the background, so that the shell hears a signal.
+nap() { # nap SECONDS
+  sleep "$1" &
+  wait $!
+}
+
+# The slot of this database, made if there is none. One that has fallen so far behind that the server took away what it
+# needed leaves a gap: a new chain begins.
+current_chain() {
+  local slot status
+  while IFS='|' read -r slot status; do
+    if [[ $status != lost ]]; then
+      echo "$slot"
+      return
+    fi
+    note warn "The chain $slot has a gap: a new one begins."
+    query "SELECT pg_drop_replication_slot('$slot')" >/dev/null
+  done < <(query "SELECT slot_name, wal_status FROM pg_replication_slots WHERE slot_name LIKE 'backup\\_%' AND slot_type = 'physical' ORDER BY 1 DESC")
+  slot=backup_$(date -u +%Y%m%dt%H%M%Sz)
+  query "SELECT pg_create_physical_replication_slot('$slot', true)" >/dev/null || return
+  note info "The chain $slot begins."
+  echo "$slot"
+}
+
+is_streaming() {
+  [[ $(query "SELECT count(*) FROM pg_stat_replication WHERE application_name = 'backup' AND state = 'streaming'" 2>/dev/null) == [1-9]* ]]
+}
+
+# Not before somebody takes what is written: nobody could write until then.
+set_synchronous() {
+  local wanted=''
+  if [[ $BACKUP_SYNCHRONOUS == on ]]; then
+    wanted=backup
+    until is_streaming; do sleep 0.2; done
+  fi
+  [[ $(query 'SHOW synchronous_standby_names') != "$wanted" ]] || return 0
+  query "ALTER SYSTEM SET synchronous_standby_names = '$wanted'; SELECT pg_reload_conf();" >/dev/null
+}
+
+keep_schedule() {
+  local said
+  trap - TERM INT
+  ((BACKUP_EVERY_HOURS > 0)) || return 0
+  while :; do
+    if is_due; then
+      if said=$(backup take 2>&1); then
+        note info "$(tail -n 1 <<<"$said")"
+      else
+        note error "The backup failed: $(tail -n 1 <<<"$said")"
+        sleep 60
+      fi
+    fi
+    sleep 5
+  done
+}
+
+is_due() {
+  local newest
+  is_streaming || return
+  newest=$(verified "$(query "SELECT slot_name FROM pg_replication_slots WHERE slot_name LIKE 'backup\\_%' AND active")" | tail -n 1)
+  [[ ! $newest ]] || (($(date +%s) - $(seconds_of "${newest##*/}") >= BACKUP_EVERY_HOURS * 3600))
+}
+
+# A line of the log, as the other services write theirs.
+note() { # note LEVEL SENTENCE
+  local sentence=${2//\\/\\\\}
+  sentence=${sentence//\"/\\\"}
+  printf '{"level":"%s","time":"%s","service":"backup","msg":"%s"}\n' "$1" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" \
+    "${sentence//$'\n'/ }" >&2
+}
+
+healthy() {
+  is_streaming || fail 'The write-ahead log does not stream.'
+  [[ ! -e $BACKUPS/failed ]] || fail "The last backup failed: $(cat "$BACKUPS/failed")"
+}
