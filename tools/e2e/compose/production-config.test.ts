@@ -103,7 +103,7 @@ describe('the configuration of a deployed stack', () => {
   });
 
   test('has every service, and no database UI', () => {
-    expect(Object.keys(all)).toEqual(expect.arrayContaining([...services, 'postgres', 'provision', 'proxy']));
+    expect(Object.keys(all)).toEqual(expect.arrayContaining([...services, 'backup', 'postgres', 'provision', 'proxy']));
     expect(all).not.toHaveProperty('adminer');
   });
 
@@ -129,7 +129,7 @@ describe('the configuration of a deployed stack', () => {
   });
 
   test('takes the images of this repository by their tag, and the proxy by its domain', () => {
-    const own = [...services, 'provision', 'proxy'];
+    const own = [...services, 'backup', 'provision', 'proxy'];
     expect(own.map((name) => [all[name]!.image, all[name]!.pull_policy])).toEqual(
       own.map((name) => [`registry.example.com/acme/${name}:v1.2.3`, 'missing']),
     );
@@ -148,7 +148,7 @@ describe('the configuration of a deployed stack', () => {
   });
 
   test('updates services new before old, and the database by itself', () => {
-    for (const name of [...services, 'proxy']) {
+    for (const name of [...services, 'backup', 'proxy']) {
       expect([name, all[name]!.deploy]).toEqual([
         name,
         expect.objectContaining({

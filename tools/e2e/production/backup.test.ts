@@ -156,7 +156,7 @@ test('a restore asks first, and touches nothing where nobody can be asked', asyn
   const ids = (await stack.containers()).map(({ Id }) => Id);
   const { status, output } = await restore();
   expect([status, sentence(output)]).toEqual([1, expect.stringMatching(/^Nothing was touched yet\. Say --yes/)]);
-  expect(output).toContain("Every table has as many rows as now.");
+  expect(output).toContain('Every table has as many rows as now.');
   expect((await stack.containers()).map(({ Id }) => Id)).toEqual(ids);
 });
 
@@ -254,4 +254,20 @@ test('what is older than the days that are set goes with the next one, and the l
   await backUp();
   expect(await list()).not.toContain('20200101T000000Z');
   expect((await inBackups('sh', '-c', 'ls /backups')).split('\n')).not.toContain('new');
+});
+
+test('on a machine that has nothing else, the backups are enough', async () => {
+  const names = await workersOf('kept');
+  const file = '/media/exports/kept.csv';
+  const write = `mkdir -p /media/exports && echo kept >${file}`;
+  succeeded(await stack.compose('exec', '-T', 'exports-worker', 'sh', '-c', write));
+  await backUp();
+  succeeded(await stack.compose('down', '--timeout=3'));
+  for (const name of ['postgres', 'postgres-socket', 'media', 'deploys', 'certificates'])
+    succeeded(await stack.docker('volume', 'rm', `${stack.project}_${name}`));
+  succeeded(await restore('--yes'));
+  const kept = await sql(`SELECT name FROM roster."Worker" WHERE role = 'kept' ORDER BY name`);
+  expect(kept.split('\n')).toEqual(names);
+  const read = ['run', '--rm', '--no-deps', '-T', '--entrypoint=cat', 'exports-worker', file];
+  expect(succeeded(await stack.compose(...read))).toBe('kept');
 });
