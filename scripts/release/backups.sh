@@ -1,6 +1,18 @@
 # Sourced by what takes a backup or restores one: reaches the backup service of the stack.
 # shellcheck shell=bash
 
+# Before a release changes the schema, unless there is a reason not to.
+back_up() {
+  if [[ $unsaved ]]; then
+    say "no backup: $unsaved"
+    note="${note:+$note; }no backup: $unsaved"
+  else
+    start_backup_service
+    say 'backup'
+    take_backup
+  fi
+}
+
 take_backup() {
   aloud docker exec "$(backup_service)" backup take || fail "The backup failed: $complaint"
 }

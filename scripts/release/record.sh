@@ -116,6 +116,22 @@ incompatibility() { # incompatibility TAG
     sed -n 's/^.*incompatible: //p'
 }
 
+# Where a rollback goes: to the release that is named, or else to the one before. Sets present and tag.
+choose_release() {
+  present=$(running_release)
+  tag=${named:-$(previous_release)}
+  [[ $tag ]] || fail "There is no release before ${present:-the first} in the stack $STACK: name a TAG to go to."
+  [[ $tag != "$present" ]] || fail "$tag is what runs in the stack $STACK."
+}
+
+check_schema() {
+  local reason
+  reason=$(incompatibility "$present")
+  [[ $reason ]] || return 0
+  [[ $allowed ]] || fail "$present was deployed though $tag could not live with its schema ($reason): --allow-incompatible \"REASON\" goes back all the same."
+  note="incompatible: $allowed"
+}
+
 # Ends every verb. What was begun is put in order before anybody else may begin.
 finish() {
   local status=$? result=ok reason=''

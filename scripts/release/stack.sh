@@ -61,6 +61,13 @@ open_stack() {
   silently docker compose config --environment || fail "The settings in .env.$STACK are not complete: $complaint"
   cp "$work/output" "$work/settings"
   project=$(setting COMPOSE_PROJECT_NAME) registry=$(setting REGISTRY) files=$(setting COMPOSE_FILE)
+  refuse_other_way
+}
+
+# Two ways to run a stack would be two servers on the same data.
+refuse_other_way() {
+  [[ ! $(docker ps --quiet --filter "label=com.docker.stack.namespace=$project") ]] ||
+    fail "The stack $STACK runs in Docker Swarm: scripts/swarm is for that."
 }
 
 setting() { # setting NAME: of .env.STACK, or what the environment says instead
@@ -199,7 +206,7 @@ running_release() {
   if [[ ! $release ]]; then
     for id in $(for service in $(rolled); do running "$service"; done); do
       release=$(docker inspect --format '{{.Config.Image}}' "$id")
-      release=${release##*:}
+      release=${release%@*} release=${release##*:}
       break
     done
   fi
