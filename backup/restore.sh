@@ -28,7 +28,6 @@ prepare() { # prepare [--backup ID] [--to TIME] [--compare]
   mkdir -p "$TARGET"
   rm -rf "$TARGET"/restored*
   recover "$TARGET/restored" "$backup" "$wal" "${settings[@]}"
-  [[ $to ]] || check_end "$TARGET/restored.log" "$wal"
   PGHOST=/tmp query 'ALTER SYSTEM RESET synchronous_standby_names'
   say_age "$backup"
   [[ ! $compares ]] || compare_rows
@@ -37,14 +36,17 @@ prepare() { # prepare [--backup ID] [--to TIME] [--compare]
   echo "${backup##*/}" >"$TARGET/restored.backup"
 }
 
-# A time after the last transaction cannot be reached, and need not be.
+# A time after the last transaction cannot be reached, and need not be: what there is is from before it.
 recover() { # recover FOLDER BACKUP WAL-FOLDER [SETTING…]
-  restore_into "$@" && return
-  if (($# > 3)) && grep -q 'recovery ended before configured recovery target was reached' "$1.log"; then
+  local status=0
+  restore_into "$@" || status=$?
+  if ((status != 0 && $# > 3)) && grep -q 'recovery ended before configured recovery target was reached' "$1.log"; then
     rm -rf "$1"
-    restore_into "$1" "$2" "$3" && return
+    recover "$1" "$2" "$3"
+    return
   fi
-  fail "The backup ${2##*/} cannot be restored: $(complaint_of "$1.log")"
+  ((status == 0)) || fail "The backup ${2##*/} cannot be restored: $(complaint_of "$1.log")"
+  (($# > 3)) || check_end "$1.log" "$3"
 }
 
 restore_into() { # restore_into FOLDER BACKUP WAL-FOLDER [SETTING…]

@@ -7,26 +7,28 @@ stream() {
   [[ ${BACKUP_KEEP_DAYS:=7} =~ ^[1-9][0-9]{0,3}$ ]] || fail "BACKUP_KEEP_DAYS is \"$BACKUP_KEEP_DAYS\": it must be a number of days, at least 1."
   [[ ${BACKUP_SYNCHRONOUS:=off} =~ ^(on|off)$ ]] || fail "BACKUP_SYNCHRONOUS is \"$BACKUP_SYNCHRONOUS\": it must be on or off."
   trap 'trap - TERM; kill $(jobs -p) 2>/dev/null; wait; exit 0' TERM INT
-  keep_schedule &
+  watch_over &
   while :; do
     until is_up; do nap 0.5; done
-    if chain=$(current_chain) && [[ $chain ]]; then
+    if chain=$(current_chain); then
       mkdir -p "$BACKUPS/$chain/wal"
-      set_synchronous &
-      receive "$chain" || true
+      receive "$chain"
     fi
     nap 0.3
   done
 }
 
+noted=''
+
 # One process has the slot. While a container takes another's place, the new one waits here until the old has ended.
 receive() { # receive CHAIN
+  local complaint
   pg_receivewal --dbname=application_name=backup --slot="$1" --directory="$BACKUPS/$1/wal" --synchronous --no-loop \
     2>/tmp/receive &
-  wait $! || {
-    grep -q 'is active for PID' /tmp/receive ||
-      note warn "The stream has ended: $(sed -n 's/^pg_receivewal: error: //p' /tmp/receive | head -n 1)"
-  }
+  wait $! && return
+  complaint=$(sed -n 's/^pg_receivewal: error: //p' /tmp/receive | head -n 1)
+  [[ $complaint == *'is active for PID'* || $complaint == "$noted" ]] || note warn "The stream has ended: $complaint"
+  noted=$complaint
 }
 
 # In the background, so that the shell hears a signal.
@@ -38,15 +40,17 @@ nap() { # nap SECONDS
 # The slot of this database, made if there is none. One that has fallen so far behind that the server took away what it
 # needed leaves a gap: a new chain begins.
 current_chain() {
-  local slot status
+  local slots slot status
+  slots=$(query "SELECT slot_name, wal_status FROM pg_replication_slots WHERE slot_name LIKE 'backup\\_%' AND slot_type = 'physical'") || return
   while IFS='|' read -r slot status; do
+    [[ $slot ]] || continue
     if [[ $status != lost ]]; then
       echo "$slot"
       return
     fi
     note warn "The chain $slot has a gap: a new one begins."
     query "SELECT pg_drop_replication_slot('$slot')" >/dev/null
-  done < <(query "SELECT slot_name, wal_status FROM pg_replication_slots WHERE slot_name LIKE 'backup\\_%' AND slot_type = 'physical' ORDER BY 1 DESC")
+  done <<<"$slots"
   slot=backup_$(date -u +%Y%m%dt%H%M%Sz)
   query "SELECT pg_create_physical_replication_slot('$slot', true)" >/dev/null || return
   note info "The chain $slot begins."
@@ -57,37 +61,38 @@ is_streaming() {
   [[ $(query "SELECT count(*) FROM pg_stat_replication WHERE application_name = 'backup' AND state = 'streaming'" 2>/dev/null) == [1-9]* ]]
 }
 
-# Not before somebody takes what is written: nobody could write until then.
 set_synchronous() {
   local wanted=''
-  if [[ $BACKUP_SYNCHRONOUS == on ]]; then
-    wanted=backup
-    until is_streaming; do sleep 0.2; done
-  fi
+  [[ $BACKUP_SYNCHRONOUS == off ]] || wanted=backup
   [[ $(query 'SHOW synchronous_standby_names') != "$wanted" ]] || return 0
   query "ALTER SYSTEM SET synchronous_standby_names = '$wanted'; SELECT pg_reload_conf();" >/dev/null
 }
 
-keep_schedule() {
-  local said
+# What needs the stream: without it nobody could write synchronously, and no backup would be whole.
+watch_over() {
   trap - TERM INT
-  ((BACKUP_EVERY_HOURS > 0)) || return 0
   while :; do
-    if is_due; then
-      if said=$(backup take 2>&1); then
-        note info "$(tail -n 1 <<<"$said")"
-      else
-        note error "The backup failed: $(tail -n 1 <<<"$said")"
-        sleep 60
-      fi
+    if is_streaming; then
+      set_synchronous || true
+      if is_due; then take_due; fi
     fi
-    sleep 5
+    sleep 2
   done
+}
+
+take_due() {
+  local said
+  if said=$(backup take 2>&1); then
+    note info "$(tail -n 1 <<<"$said")"
+  else
+    note error "The backup failed: $(tail -n 1 <<<"$said")"
+    sleep 60
+  fi
 }
 
 is_due() {
   local newest
-  is_streaming || return
+  ((BACKUP_EVERY_HOURS > 0)) || return
   newest=$(verified "$(query "SELECT slot_name FROM pg_replication_slots WHERE slot_name LIKE 'backup\\_%' AND active")" | tail -n 1)
   [[ ! $newest ]] || (($(date +%s) - $(seconds_of "${newest##*/}") >= BACKUP_EVERY_HOURS * 3600))
 }
