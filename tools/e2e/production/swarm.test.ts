@@ -91,8 +91,10 @@ async function remove() {
   await docker('network', 'rm', NETWORK);
   const node = await docker('info', '--format={{.Swarm.NodeID}}');
   await docker('node', 'update', `--label-rm=${project}.data`, node.stdout.trim());
-  const containers = await docker('ps', '--all', '--quiet', `--filter=label=com.docker.stack.namespace=${project}`);
-  if (containers.stdout) await docker('rm', '--force', '--volumes', ...containers.stdout.trim().split('\n'));
+  for (const name of [project, INGRESS]) {
+    const ids = await docker('ps', '--all', '--quiet', `--filter=label=com.docker.stack.namespace=${name}`);
+    if (ids.stdout) await docker('rm', '--force', '--volumes', ...ids.stdout.trim().split('\n'));
+  }
   const volumes = ['postgres', 'media', 'certificates', 'deploys', 'backups', 'postgres-socket'].map(
     (name) => `${project}_${name}`,
   );
@@ -104,7 +106,7 @@ async function remove() {
 /** Besides those before it: the certificate that is installed. */
 async function trustCertificate() {
   const mount = `--volume=${stack.project}_certificates:/certificates:ro`;
-  const cat = ['run', '--rm', mount, '--entrypoint=cat', `${stack.project}/proxy:v1`];
+  const cat = ['run', '--rm', '--network=none', mount, '--entrypoint=cat', `${stack.project}/proxy:v1`];
   const certificate = succeeded(await stack.docker(...cat, '/certificates/current/fullchain.pem'));
   appendFileSync(target.ca, `${certificate}\n`);
 }
