@@ -9,14 +9,16 @@ const STRUCTURE = 'keelson:structure';
 /**
  * Runs `act` while no other process changes this database's structure. The lock is asked for again and again rather
  * than waited for: a session that waits inside a query holds a snapshot, and CREATE INDEX CONCURRENTLY waits for
- * every older snapshot to go. It belongs to a session, so it ends with the process that holds it.
+ * every older snapshot to go. It belongs to a session, so it ends with the process that holds it; or, where the process
+ * was killed in the middle of a long statement of that session, once Postgres has noticed and has ended that, too.
+ * @param act gets the session, in which all that may take long is to be done
  */
 export async function withStructureLock<T>(
   url: string,
   { say, seconds = 600 }: { say: Say; seconds?: number },
-  act: () => Promise<T>,
+  act: (session: Client) => Promise<T>,
 ): Promise<T> {
-  const client = new Client(connection(url, { tcp_keepalives_idle: '10' }));
+  const client = new Client(connection(url, { tcp_keepalives_idle: '10', client_connection_check_interval: '1s' }));
   let lost: Error | undefined;
   client.on('error', (error) => (lost = error));
   await client.connect();
@@ -31,7 +33,7 @@ export async function withStructureLock<T>(
       if (elapsed() > said) say(`waiting for another process to finish its migrations (${(said = elapsed())} s)`);
       await delay(200);
     }
-    const result = await act();
+    const result = await act(client);
     if (lost) throw new Error(`the connection that held the migration lock was lost: ${lost.message}`);
     return result;
   } finally {

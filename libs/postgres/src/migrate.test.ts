@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -125,6 +126,20 @@ test('a migration whose process was killed runs again', async () => {
   write('1_slow', 'CREATE TABLE t1 (id int);');
   expect(await run()).toEqual(['1_slow']);
 });
+
+test('a migration whose process was killed is not run beside what Postgres still does of it', async () => {
+  write('1_table', 'CREATE TABLE t1 (id int);');
+  write('2_slow', 'SELECT pg_sleep(2); INSERT INTO t1 VALUES (1);');
+  const env = { ...process.env, DATABASE_URL: database.adminUrl };
+  const first = spawn(process.execPath, [join(import.meta.dirname, 'cli.ts'), 'migrate', '--prisma', prismaDir], {
+    env,
+  });
+  const sleeping = "SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()";
+  await expect.poll(async () => (await client.query(sleeping)).rowCount, { timeout: 10_000 }).toBe(1);
+  first.kill('SIGKILL');
+  expect(await run()).toEqual(['2_slow']);
+  expect((await client.query('SELECT id FROM t1')).rows).toEqual([{ id: 1 }]);
+}, 15_000);
 
 test('a table in use is tried again, and given up with a sentence', async () => {
   write('1_table', 'CREATE TABLE t1 (id int);');

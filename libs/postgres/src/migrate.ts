@@ -47,22 +47,19 @@ export async function migrate(
   { lockTimeoutMs = LOCK_TIMEOUT_MS, attempts = ATTEMPTS } = {},
 ): Promise<string[]> {
   const migrations = readMigrations(prismaDir);
-  return withStructureLock(url, { say }, async () => {
-    await using database = await connect(url);
-    const pending = await pendingMigrations(
-      database.client,
-      migrations.map((file) => file.name),
-    );
+  const names = migrations.map((file) => file.name);
+  return withStructureLock(url, { say }, async (session) => {
+    const pending = await pendingMigrations(session, names);
     if (pending.length === 0) return [];
     say(`applying ${pending.length} of ${migrations.length} migrations: ${pending.join(', ')}`);
     const datamodel = readFileSync(join(prismaDir, 'schema.prisma'), 'utf8');
     for (let attempt = 1; ; attempt += 1) {
-      await forgetUnfinished(database.client);
+      await forgetUnfinished(session);
       try {
-        await applyMigrations(url, datamodel, migrations, lockTimeoutMs);
+        await applyMigrations(url, datamodel, migrations, session, lockTimeoutMs);
         return pending;
       } catch (error) {
-        const failed = (await forgetUnfinished(database.client).catch(() => undefined)) ?? pending[0]!;
+        const failed = (await forgetUnfinished(session).catch(() => undefined)) ?? pending[0]!;
         const reason = `${lineOf(
           error,
           migrations.find((file) => file.name === failed),
@@ -112,13 +109,14 @@ async function forgetUnfinished(client: ClientBase): Promise<string | undefined>
   return rows.at(-1)?.name;
 }
 
-/** Not those that somebody is building at this moment. */
+/** Not those that somebody is building at this moment. Nobody queues up behind it, so it may wait. */
 async function dropInvalidIndexes(client: ClientBase) {
   const { rows } = await client.query(
     `SELECT indexrelid::regclass::text AS name FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
      WHERE NOT indisvalid AND relnamespace = current_schema()::regnamespace
        AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index WHERE index_relid = indexrelid)`,
   );
+  await client.query('RESET lock_timeout');
   for (const { name } of rows) await client.query(`DROP INDEX CONCURRENTLY ${name}`);
 }
 

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { bindMigrationAwareSqlAdapterFactory, type SqlDriverAdapter } from '@prisma/driver-adapter-utils';
 import * as wasm from '@prisma/schema-engine-wasm/schema_engine_bg';
-import { Pool } from 'pg';
+import { Pool, type ClientBase } from 'pg';
 import { connection, schemaOf } from './pool.ts';
 
 export type MigrationFile = { name: string; sql: string };
@@ -17,6 +17,7 @@ const WASM = import.meta.url.endsWith('.ts')
 /**
  * Applies migrations with Prisma's own schema engine, in this process: what the Prisma command line would do and
  * write into `_prisma_migrations`, without its 300 MB.
+ * @param session in which the migrations run: the one that has the lock
  * @returns the names of those it applied
  * @throws what `pg` threw for a migration; the engine's own error would say less
  */
@@ -24,9 +25,11 @@ export async function applyMigrations(
   url: string,
   datamodel: string,
   migrations: MigrationFile[],
+  session: ClientBase,
   lockTimeoutMs: number,
 ): Promise<string[]> {
   await loadEngine();
+  await session.query(`SET lock_timeout = ${lockTimeoutMs}`);
   const pool = new Pool({ ...connection(url, { lock_timeout: String(lockTimeoutMs) }), max: 2 });
   pool.on('error', () => undefined);
   const failure: { of?: unknown } = {};
@@ -36,7 +39,7 @@ export async function applyMigrations(
       { datamodels: [['schema.prisma', datamodel]] },
       () => undefined,
       bindMigrationAwareSqlAdapterFactory(
-        atomicScripts(new PrismaPg(pool, { schema: schemaOf(url) ?? 'public' }), pool, failure),
+        atomicScripts(new PrismaPg(pool, { schema: schemaOf(url) ?? 'public' }), session, failure),
       ),
     );
     const result = await engine.applyMigrations({
@@ -86,12 +89,12 @@ const OUTSIDE_TRANSACTION = /\bCONCURRENTLY\b|\bALTER\s+TYPE\b[^;]*\bADD\s+VALUE
  * a migration behind. Here a script is one query, so Postgres runs it in one transaction (manual, 54.2.2.1), and the
  * engine's record of it is finished in the same one: whenever the process dies, both are there or neither is.
  */
-function atomicScripts(factory: PrismaPg, pool: Pool, failure: { of?: unknown }) {
+function atomicScripts(factory: PrismaPg, session: ClientBase, failure: { of?: unknown }) {
   const connect = async (): Promise<SqlDriverAdapter> => {
     const adapter = await factory.connect();
     adapter.executeScript = async (script) => {
       const alone = OUTSIDE_TRANSACTION.test(script.replaceAll(/--.*$/gm, ''));
-      await pool.query(alone ? script : `${script}\n;${FINISH}`).catch((error) => {
+      await session.query(alone ? script : `${script}\n;${FINISH}`).catch((error) => {
         throw (failure.of = error);
       });
     };

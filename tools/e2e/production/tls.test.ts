@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import http from 'node:http';
@@ -8,10 +7,11 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import tls from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { freePorts, openComposeStack, succeeded, type ComposeStack } from '../compose/compose-stack.ts';
-import { freshClone, root } from '../compose/fresh-clone.ts';
+import { openComposeStack, succeeded, type ComposeStack } from '../compose/compose-stack.ts';
+import { freshClone } from '../compose/fresh-clone.ts';
 import { until } from '../compose/until.ts';
 import { certificatesFor, type Certificates } from './certificates.ts';
+import { ownIngress } from './own-ingress.ts';
 import { startLoad } from './steady-load.ts';
 
 // Two tracks of one stack behind the ingress of a machine: the proxies as they are deployed, and instead of the API one that
@@ -40,24 +40,18 @@ services:
     environment: !reset null
     secrets: !reset null
     depends_on: !reset null
-networks:
-  outer: { name: '\${INGRESS_NETWORK}' }
 `;
 
-const hash = createHash('sha256').update(root).digest('hex').slice(0, 8);
-const NETWORK = `keelson-e2e-outer-${hash}`;
 const DOMAINS = { stable: 'stable.keelson.test', latest: 'latest.keelson.test' };
 const YEAR_2 = 63_072_000;
 
 const clone = freshClone();
 let stable: ComposeStack;
 let latest: ComposeStack;
-let httpPort: number;
-let tlsPort: number;
+const { httpPort, tlsPort, network, settings } = await ownIngress('keelson-e2e-tls');
 let made: Certificates;
 
 beforeAll(async () => {
-  [httpPort, tlsPort] = (await freePorts(2)) as [number, number];
   [stable, latest] = [await openTrack('stable'), await openTrack('latest')];
   writeFileSync(join(clone.folder, 'echo.yml'), ECHO);
   for (const [name, stack] of [
@@ -78,7 +72,7 @@ afterEach(async ({ task }) => {
 afterAll(async () => {
   await stable.run('scripts/ingress', 'down', '--volumes', '--timeout=3');
   for (const stack of [stable, latest]) await stack.remove();
-  await stable.docker('network', 'rm', NETWORK);
+  await stable.docker('network', 'rm', network);
   clone.remove();
 });
 
@@ -89,11 +83,7 @@ const openTrack = (name: keyof typeof DOMAINS) =>
     ROSTER_API_REPLICAS: '1',
     COMPOSE_ENV_FILES: `.env.${name}`,
     COMPOSE_FILE: 'docker-compose.yml:docker-compose.prod.yml:echo.yml',
-    INGRESS_PROJECT: `keelson-e2e-ingress-${hash}`,
-    INGRESS_NETWORK: NETWORK,
-    INGRESS_ADDRESS: '127.0.0.1',
-    INGRESS_HTTP_PORT: String(httpPort),
-    INGRESS_HTTPS_PORT: String(tlsPort),
+    ...settings,
   });
 
 type Asked = { path?: string; headers?: Record<string, string>; ca?: string };
@@ -301,7 +291,7 @@ describe('through the ingress', () => {
   });
 
   test('a certificate authority sees what was put there for it', async () => {
-    const volume = `keelson-e2e-ingress-${hash}_challenges:/challenges`;
+    const volume = `${settings.INGRESS_PROJECT}_challenges:/challenges`;
     const put = ['sh', `${stable.project}/proxy:test`, '-c', 'echo answer >/challenges/token'];
     succeeded(await stable.docker('run', '--rm', '--user=0', `--volume=${volume}`, '--entrypoint', ...put));
     const url = `http://127.0.0.1:${httpPort}/.well-known/acme-challenge/token`;
@@ -336,6 +326,16 @@ describe('under 300 requests a second', () => {
     expect(await echo(DOMAINS.stable, { ca: made.authority })).toMatchObject({ stack: 'stable' });
   });
 
+  test('a client is told to leave a connection that it has not used, before a proxy that ends closes it', async () => {
+    const agent = new https.Agent({ keepAlive: true });
+    const own = { host: '127.0.0.1', port: tlsPort, servername: DOMAINS.stable, headers: { host: DOMAINS.stable } };
+    const [response] = (await once(https.get({ ...own, ca: made.authority, agent }), 'response')) as [
+      http.IncomingMessage,
+    ];
+    expect(response.headers['keep-alive']).toBe('timeout=4');
+    agent.destroy();
+  });
+
   test('a proxy is replaced, the new one before the old one, and no request fails', async () => {
     const [old] = await stable.containers('proxy');
     const running = await load();
@@ -367,4 +367,4 @@ describe('under 300 requests a second', () => {
 });
 
 const addressIn = (container: { NetworkSettings: object }) =>
-  (container.NetworkSettings as { Networks: Record<string, { IPAddress: string }> }).Networks[NETWORK]!.IPAddress;
+  (container.NetworkSettings as { Networks: Record<string, { IPAddress: string }> }).Networks[network]!.IPAddress;

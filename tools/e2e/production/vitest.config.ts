@@ -5,7 +5,7 @@ export default defineConfig({
   test: {
     fileParallelism: false,
     bail: 1,
-    testTimeout: 300_000,
+    testTimeout: 600_000,
     hookTimeout: 600_000,
   },
 });

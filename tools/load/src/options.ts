@@ -12,15 +12,6 @@ run prints a report as JSON, and ends with 1 if a request has failed.
 
 verify reads back what run was told is written. It prints what is lost as JSON, and ends with 1 if anything is.
 
-  --url URL --ledger FILE [OPTIONS]
-       npm run load -- verify --url URL --ledger FILE [OPTIONS]
-
-run asks a stack's API for workers at a steady rate, whatever the answers do, until SIGTERM: 80% reads, 20% writes, on
-kept, seldom used and new connections, by quick and slow clients. It prints a report as JSON, and ends with 1 if a
-request has failed: refused, reset, cut short, not answered in time, answered with 5xx or 429, or with what contradicts
-an earlier answer. Nothing is ever sent again. verify reads back what run was told is written. It prints what is lost, and ends with 1 if anything
-is.
-
   --url URL             https://DOMAIN[:PORT] or http://…, the proxy of the stack
   --connect HOST:PORT   connect there instead, where no DNS knows the domain
   --ca FILE             trust these certificates

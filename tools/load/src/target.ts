@@ -13,6 +13,8 @@ export type Target = {
   ca?: string | undefined;
 };
 
+const IDLE_MS = 60_000;
+
 export type Origin = ReturnType<typeof originOf>;
 
 /** @throws Error with a sentence for an address or a file that is of no use */
@@ -31,9 +33,12 @@ export function originOf({ url: given, connect, ca }: Target) {
     ...(secure && !isIP(name) ? { servername: name } : {}),
   };
   return {
-    /** Connections that are kept, or one for each request, which then pays for a whole TLS handshake. */
+    /**
+     * Connections that are kept, for as long as the server's Keep-Alive says, or one for each request, which then pays for
+     * a whole TLS handshake. An agent heeds that header only where it has a timeout of its own.
+     */
     agent: (keepAlive: boolean): http.Agent => {
-      const options = { keepAlive, maxCachedSessions: keepAlive ? 100 : 0 };
+      const options = { keepAlive, timeout: IDLE_MS, maxCachedSessions: keepAlive ? 100 : 0 };
       return secure ? new https.Agent(options) : new http.Agent(options);
     },
     request: (options: { agent: http.Agent; method: string; path: string; headers: Record<string, string> }) =>
