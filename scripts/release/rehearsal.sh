@@ -50,6 +50,7 @@ copy_database() {
 
 start_database() {
   quietly rehearsal "$tag" up --detach --no-deps postgres || fail "The rehearsal has no database: $complaint"
+  yield_to_stack "$(rehearsed postgres)"
   await_healthy "$(rehearsed postgres)" 'The database of the rehearsal'
 }
 
@@ -72,11 +73,18 @@ rehearsed() { # rehearsed SERVICE: the id of its container
     --filter "label=com.docker.compose.service=$1" --filter label=com.docker.compose.oneoff=False
 }
 
+# Where there is not enough for all, the stack goes first: a container has 1024 shares of the processors.
+yield_to_stack() { # yield_to_stack IDS
+  [[ ! $* ]] || docker update --cpu-shares 128 "$@" >/dev/null
+}
+
 start_in_rehearsal() { # start_in_rehearsal TAG SERVICE…
   local service
   for service in "${@:2}"; do
     quietly rehearsal "$1" up --detach --no-deps --scale "$service=1" "$service" || fail "$service $1 cannot be started: $complaint"
   done
+  # shellcheck disable=SC2046
+  yield_to_stack $(for service in "${@:2}"; do rehearsed "$service"; done)
   for service in "${@:2}"; do await_healthy "$(rehearsed "$service")" "$service $1"; done
 }
 
