@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { openComposeStack, succeeded, WAY_IN, type ComposeStack } from '../compose/compose-stack.ts';
 import { freshClone } from '../compose/fresh-clone.ts';
 import { until } from '../compose/until.ts';
+import { sentence } from './sentence.ts';
 
 // The backup service of a deployed stack, `scripts/backup` and `scripts/restore`: one story, told in order. Clients come by a
 // port of the proxy, which for that speaks plain HTTP.
@@ -53,12 +54,6 @@ async function remove() {
   await stack.docker('volume', 'rm', `${stack.project}_deploys`, `${stack.project}_certificates`);
 }
 
-const sentence = (output: string) =>
-  output
-    .trimEnd()
-    .split('\n')
-    .at(-1)!
-    .replace(/^ *\d+ s {2}/, '');
 const sql = async (statement: string) =>
   succeeded(await stack.run('scripts/psql', '--tuples-only', '--no-align', '--quiet', `--command=${statement}`)).trim();
 const list = async () =>

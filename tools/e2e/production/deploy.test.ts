@@ -7,6 +7,7 @@ import { openComposeStack, serviceOf, succeeded, type ComposeStack } from '../co
 import { freshClone } from '../compose/fresh-clone.ts';
 import { until } from '../compose/until.ts';
 import { ownIngress } from './own-ingress.ts';
+import { sentence } from './sentence.ts';
 
 // `scripts/deploy` and `scripts/rollback`, from an empty machine on: one story, told in order, most of it under load. A
 // release is the first one with a change, in images that are on this machine.
@@ -84,12 +85,6 @@ USER node`;
 
 const deploy = (...args: string[]) => stack.run('scripts/deploy', ...args);
 const rollback = (...args: string[]) => stack.run('scripts/rollback', ...args);
-const sentence = (output: string) =>
-  output
-    .trimEnd()
-    .split('\n')
-    .at(-1)!
-    .replace(/^ *\d+ s {2}/, '');
 const tagInSettings = () => /^IMAGE_TAG=(.*)$/m.exec(readFileSync(settingsFile, 'utf8'))![1];
 
 /** Those of the stack, Postgres aside, as `service tag`; and their ids. */

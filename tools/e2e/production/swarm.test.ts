@@ -10,6 +10,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { freePorts, openComposeStack, succeeded, type ComposeStack } from '../compose/compose-stack.ts';
 import { freshClone, root } from '../compose/fresh-clone.ts';
 import { until } from '../compose/until.ts';
+import { sentence } from './sentence.ts';
 
 // `scripts/swarm` on a swarm of this machine alone, from nothing on: one story, told in order. What asks comes the whole way,
 // with TLS, as everybody does.
@@ -77,7 +78,9 @@ afterEach(async ({ task }) => {
 });
 afterAll(async () => {
   await remove();
-  if (isOwnSwarm) succeeded(await stack.docker('swarm', 'leave', '--force'));
+  // It would take their names from other containers on this machine.
+  const areAlone = succeeded(await stack.docker('ps', '--quiet')) === '';
+  if (isOwnSwarm && areAlone) succeeded(await stack.docker('swarm', 'leave', '--force'));
   clone.remove();
   rmSync(scratch, { recursive: true });
 });
@@ -130,12 +133,6 @@ async function account() {
 }
 
 const swarm = (...args: string[]) => stack.run('scripts/swarm', ...args);
-const sentence = (output: string) =>
-  output
-    .trimEnd()
-    .split('\n')
-    .at(-1)!
-    .replace(/^ *\d+ s {2}/, '');
 const tagInSettings = () => /^IMAGE_TAG=(.*)$/m.exec(readFileSync(join(clone.folder, '.env.swarm'), 'utf8'))![1];
 
 /** Of each service that a release is made of, Postgres aside: which one it is to be, and which ones its tasks are. */

@@ -51,7 +51,7 @@ const CONFIG: ComposeConfig = {
   secrets: { 'api-password': { file: '/s/api-password' }, 'postgres-password': { file: '/s/postgres-password' } },
 };
 const DIGESTS = { 'api-password': 'aa11', 'postgres-password': 'bb22' };
-const CERTIFICATE = { folder: '/work/certificate', owner: '101', digest: 'cc33' };
+const CERTIFICATE = { folder: '/somewhere/certificate', owner: '101', digest: 'cc33' };
 
 const render = (options: Partial<StackFileOptions> = {}, config = CONFIG) =>
   stackFile(config, { services: Object.keys(config.services), digests: DIGESTS, certificate: CERTIFICATE, ...options });
@@ -115,8 +115,8 @@ test('the certificate is two secrets, where its volume would be', () => {
     { source: 'privkey.pem', target: '/certificates/current/privkey.pem', ...readable },
   ]);
   expect(render().secrets).toMatchObject({
-    'fullchain.pem': { name: 'example-production_fullchain.pem-cc33', file: '/work/certificate/fullchain.pem' },
-    'privkey.pem': { name: 'example-production_privkey.pem-cc33', file: '/work/certificate/privkey.pem' },
+    'fullchain.pem': { name: 'example-production_fullchain.pem-cc33', file: '/somewhere/certificate/fullchain.pem' },
+    'privkey.pem': { name: 'example-production_privkey.pem-cc33', file: '/somewhere/certificate/privkey.pem' },
   });
 });
 
