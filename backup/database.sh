@@ -1,8 +1,8 @@
 # Sourced by main.sh: asks a database, the stack's or a restored one.
 # shellcheck shell=bash
 
-sql() { # sql [PSQL ARGUMENT…]: runs what it reads, and prints rows as lines with | between columns
-  psql --no-psqlrc --no-align --tuples-only --quiet --set=ON_ERROR_STOP=1 "$@"
+sql() { # sql: runs what it reads, and prints rows as lines with | between columns
+  psql --no-psqlrc --no-align --tuples-only --quiet --set=ON_ERROR_STOP=1
 }
 
 query() { # query STATEMENT
@@ -87,7 +87,7 @@ stop_scratch() {
   scratch=''
 }
 
-# What recovery came to, as its server said it: the last transaction, and the end of the log.
+# The last one that recovery came to, as its server said it.
 last_transaction() { # last_transaction LOG
   sed -n 's/.*last completed transaction was at log time //p' "$1" | tail -n 1
 }

@@ -33,7 +33,6 @@ prepare() { # prepare [--backup ID] [--to TIME] [--compare]
   [[ ! $compares ]] || compare_rows
   stop_scratch
   initdb --sync-only --pgdata="$TARGET/restored" >/dev/null 2>&1
-  echo "${backup##*/}" >"$TARGET/restored.backup"
 }
 
 # A time after the last transaction cannot be reached, and need not be: what there is is from before it.
@@ -104,9 +103,10 @@ check_files() { # check_files BACKUP
 
 # One after the other, each whole. The last may be one that is still being written.
 check_segments() { # check_segments BACKUP WAL-FOLDER
-  local segment expected=''
+  local segment first expected=''
+  first=$(first_segment "$1")
   for segment in $(segments "$2"); do
-    [[ ! $segment < $(first_segment "$1") ]] || continue
+    [[ ! $segment < $first ]] || continue
     [[ ! $expected || $segment == "$expected" ]] || fail "The write-ahead log has a gap: $expected is missing in $2. --to names a time before it."
     [[ -e $2/$segment.partial || $(stat --format %s "$2/$segment") == "$SEGMENT_BYTES" ]] || fail "The write-ahead log is damaged: $2/$segment is cut short."
     expected=$(next_segment "$segment")
@@ -175,7 +175,7 @@ compare_rows() {
   if is_up; then
     PGHOST=/tmp measure | cut -d '|' -f 1,2 >"$TARGET/restored.rows"
     measure | cut -d '|' -f 1,2 | awk -F '|' -v then="$TARGET/restored.rows" '
-      BEGIN { while ((getline <then) > 0) rows[$1] = $2; FS = "|" }
+      BEGIN { while ((getline <then) > 0) rows[$1] = $2 }
       $2 != rows[$1] { print $1 ": " $2 " rows now, " rows[$1] + 0 " then"; some = 1 }
       END { if (!some) print "Every table has as many rows as now." }
     '

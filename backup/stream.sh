@@ -57,6 +57,10 @@ current_chain() {
   echo "$slot"
 }
 
+streaming_chain() {
+  query "SELECT slot_name FROM pg_replication_slots WHERE slot_name LIKE 'backup\\_%' AND active"
+}
+
 is_streaming() {
   [[ $(query "SELECT count(*) FROM pg_stat_replication WHERE application_name = 'backup' AND state = 'streaming'" 2>/dev/null) == [1-9]* ]]
 }
@@ -93,7 +97,7 @@ take_due() {
 is_due() {
   local newest
   ((BACKUP_EVERY_HOURS > 0)) || return
-  newest=$(verified "$(query "SELECT slot_name FROM pg_replication_slots WHERE slot_name LIKE 'backup\\_%' AND active")" | tail -n 1)
+  newest=$(verified "$(streaming_chain)" | tail -n 1)
   [[ ! $newest ]] || (($(date +%s) - $(seconds_of "${newest##*/}") >= BACKUP_EVERY_HOURS * 3600))
 }
 

@@ -27,7 +27,7 @@ clear_away() {
 take_and_verify() {
   local chain id new=$BACKUPS/new point
   is_up || fail 'The database does not answer.'
-  chain=$(query "SELECT slot_name FROM pg_replication_slots WHERE slot_name LIKE 'backup\\_%' AND active")
+  chain=$(streaming_chain)
   [[ $chain && -d $BACKUPS/$chain/wal ]] || fail 'The write-ahead log does not stream: docker compose logs backup says why.'
   id=$(date -u +%Y%m%dT%H%M%SZ)
   mkdir "$new"

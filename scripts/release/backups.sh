@@ -1,17 +1,5 @@
-# Sourced by what takes a backup or restores one: reaches the backup service of the stack.
+# Sourced by what takes a backup or restores one: reaches the backups of the stack.
 # shellcheck shell=bash
-
-# Before a release changes the schema, unless there is a reason not to.
-back_up() {
-  if [[ $unsaved ]]; then
-    say "no backup: $unsaved"
-    note="${note:+$note; }no backup: $unsaved"
-  else
-    start_backup_service
-    say 'backup'
-    take_backup
-  fi
-}
 
 take_backup() {
   aloud docker exec "$(backup_service)" backup take || fail "The backup failed: $complaint"
@@ -22,26 +10,24 @@ backup_service() {
   running backup | tail -n 1
 }
 
-# Where there is a database, but no backup service yet or any more, one of this release starts.
-start_backup_service() {
-  [[ ! $(backup_service) ]] || return 0
-  say 'backup: starts'
-  quietly release "$tag" up --detach --no-deps backup || fail "backup $tag cannot be started: $complaint"
-  await_healthy "$(backup_service)" "backup $tag"
+# What the image does with the backups, where no service need run.
+on_backups() { # on_backups COMMAND DOCKER-OPTION… [-- ARGUMENT…]
+  local command=$1 options=()
+  shift
+  while (($#)) && [[ $1 != -- ]]; do options+=("$1") && shift; done
+  docker run --rm --network none --read-only --cap-drop ALL --security-opt no-new-privileges \
+    --tmpfs /tmp:size=64m,nosuid,nodev,noexec --tmpfs /var/lib/postgresql:size=1m --label "keelson.deploy=$project" \
+    --volume "${project}_backups:/backups:ro" "${options[@]}" "$registry/backup:$tag" "$command" "${@:2}"
 }
 
-# in_backups VOLUME COMMAND…: what the image does with the backups and with a database's volume, where no service need run
-in_backups() {
-  docker run --rm --network none --read-only --cap-drop ALL --security-opt no-new-privileges --shm-size 128m \
-    --tmpfs /tmp:size=64m,nosuid,nodev,noexec --tmpfs /var/lib/postgresql:size=1m --label "keelson.deploy=$project" \
-    --volume "${project}_backups:/backups:ro" --volume "${project}_postgres-socket:/run/postgresql" --volume "$1:/target" \
-    "$registry/backup:$tag" "${@:2}"
+# restore_to VOLUME prepare|swap [ARGUMENT…]: in a database's volume
+restore_to() {
+  on_backups "$2" --shm-size 128m --volume "${project}_postgres-socket:/run/postgresql" --volume "$1:/target" -- "${@:3}"
 }
 
 list_backups() {
   make_volume backups "$project"
-  docker run --rm --network none --read-only --volume "${project}_backups:/backups:ro" --tmpfs /var/lib/postgresql:size=1m \
-    "$registry/backup:$tag" list
+  on_backups list
 }
 
 has_backup() {

@@ -38,8 +38,8 @@ copy_database() {
   elif has_backup; then
     say 'rehearsal: on the newest verified backup'
     make_volume postgres "$project-rehearsal"
-    aloud in_backups "$project-rehearsal_postgres" prepare || fail "No backup can be restored: $complaint"
-    in_backups "$project-rehearsal_postgres" swap
+    aloud restore_to "$project-rehearsal_postgres" prepare || fail "No backup can be restored: $complaint"
+    restore_to "$project-rehearsal_postgres" swap
     start_database
   else
     say 'rehearsal: on a dump of the database, since there is no verified backup'

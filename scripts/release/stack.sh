@@ -93,6 +93,18 @@ read_services() {
   done | sort -s -k 1,1 | cut -d ' ' -f 2- >"$work/services"
 }
 
+secrets() {
+  sed -n '/^secrets:/,/^[^ ]/s/^  \([a-z0-9-]*\):.*/\1/p' "$work/config.yml"
+}
+
+check_secrets() {
+  local name folder
+  folder=$(setting SECRETS_DIR)
+  for name in $(secrets); do
+    [[ -s $folder/$name ]] || fail "The secret $folder/$name is missing: scripts/setup $STACK makes it."
+  done
+}
+
 # APIs first, then what asks them, and then what stands before all of them.
 rank() {
   case $(kind_of "$1") in

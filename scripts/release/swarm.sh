@@ -76,8 +76,8 @@ outer_network() {
 read_secrets() {
   local name folder file owner digests='' certificate=''
   folder=$(setting SECRETS_DIR)
-  for name in $(sed -n '/^secrets:/,/^[^ ]/s/^  \([a-z0-9-]*\):.*/\1/p' "$work/config.yml"); do
-    [[ -s $folder/$name ]] || fail "The secret $folder/$name is missing: scripts/setup $STACK makes it."
+  check_secrets
+  for name in $(secrets); do
     digests="$digests${digests:+,}\"$name\":\"$(digest <"$folder/$name")\""
   done
   if grep -q 'PROXY_TLS: .*on' "$work/config.yml"; then
@@ -118,40 +118,17 @@ bring() {
     fail "Swarm does not take the stack: $complaint"
 }
 
-start_others() {
-  local service
-  for service in $(others); do
-    ! is_there "${project}_$service" || continue
-    say "$service: starts"
-    bring_other "$service"
-  done
+is_started() { # is_started SERVICE
+  is_there "${project}_$1"
 }
 
 is_there() { # is_there SERVICE, by its whole name
   docker service inspect "$1" >/dev/null 2>&1
 }
 
-renew_others() {
-  local service
-  for service in $(others); do
-    if is_as_defined "$service"; then
-      continue
-    elif [[ " $recreated " == *" $service "* ]]; then
-      say "$service: is replaced, and away meanwhile"
-      bring_other "$service"
-    else
-      say "$service: its definition has changed. It runs on as it is: --recreate $service would replace it."
-    fi
-  done
-}
-
-bring_other() { # bring_other SERVICE
+replace_other() { # replace_other SERVICE
   configuration "$tag" | bring "$project" "$tag" "$1"
   settle "$project" "$tag" "$1"
-}
-
-start_backup_service() {
-  [[ $(backup_service) ]] || bring_other backup
 }
 
 is_as_defined() { # is_as_defined SERVICE

@@ -12,8 +12,8 @@ import { sentence } from './sentence.ts';
 // port of the proxy, which for that speaks plain HTTP.
 
 const IMAGES = ['roster-api', 'exports-worker', 'proxy', 'provision', 'backup'];
-const OVERRIDE = `${WAY_IN}  # All of the load comes from one client.
-`.replace('proxy: {', "proxy: { environment: { PROXY_TLS: 'off', PROXY_RATE_LIMIT: 10000r/s },");
+/** Of one client, from which all of the load comes. */
+const PLAIN = "services: { proxy: { environment: { PROXY_TLS: 'off', PROXY_RATE_LIMIT: 10000r/s } } }\n";
 const RATE = 60;
 const LOST_MS = 1000;
 const TO_SERVE_MS = 60_000;
@@ -30,11 +30,12 @@ beforeAll(async () => {
     ROSTER_API_REPLICAS: '1',
     IMAGE_TAG: 'v1',
   });
-  writeFileSync(join(clone.folder, 'way-in.yml'), OVERRIDE);
+  writeFileSync(join(clone.folder, 'way-in.yml'), WAY_IN);
+  writeFileSync(join(clone.folder, 'plain.yml'), PLAIN);
   const setup = [`DOMAIN=${stack.project}.example.com`, `REGISTRY=${stack.project}`];
   succeeded(await stack.run('env', ...setup, 'scripts/setup', 'e2e'));
   const file = join(clone.folder, '.env.e2e');
-  writeFileSync(file, readFileSync(file, 'utf8').replace(/^COMPOSE_FILE=.*/m, '$&:way-in.yml'));
+  writeFileSync(file, readFileSync(file, 'utf8').replace(/^COMPOSE_FILE=.*/m, '$&:way-in.yml:plain.yml'));
   await remove(); // what a run that was killed left
   succeeded(await stack.docker('buildx', 'bake', '--file=docker-bake.hcl', '--load', ...IMAGES));
   succeeded(await stack.run('scripts/deploy', 'v1'));
