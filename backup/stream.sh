@@ -9,7 +9,6 @@ stream() {
   trap 'trap - TERM; kill $(jobs -p) 2>/dev/null; wait; exit 0' TERM INT
   watch_over &
   while :; do
-    until is_up; do nap 0.5; done
     if chain=$(current_chain); then
       mkdir -p "$BACKUPS/$chain/wal"
       receive "$chain"
@@ -41,7 +40,7 @@ nap() { # nap SECONDS
 # needed leaves a gap: a new chain begins.
 current_chain() {
   local slots slot status
-  slots=$(query "SELECT slot_name, wal_status FROM pg_replication_slots WHERE slot_name LIKE 'backup\\_%' AND slot_type = 'physical'") || return
+  slots=$(query "SELECT slot_name, wal_status FROM pg_replication_slots WHERE slot_name LIKE 'backup\\_%' AND slot_type = 'physical'" 2>/dev/null) || return
   while IFS='|' read -r slot status; do
     [[ $slot ]] || continue
     if [[ $status != lost ]]; then
@@ -57,12 +56,10 @@ current_chain() {
   echo "$slot"
 }
 
+# The chain that grows now, if there is one.
 streaming_chain() {
-  query "SELECT slot_name FROM pg_replication_slots WHERE slot_name LIKE 'backup\\_%' AND active"
-}
-
-is_streaming() {
-  [[ $(query "SELECT count(*) FROM pg_stat_replication WHERE application_name = 'backup' AND state = 'streaming'" 2>/dev/null) == [1-9]* ]]
+  query "SELECT slot_name FROM pg_replication_slots JOIN pg_stat_replication ON pid = active_pid
+    WHERE slot_name LIKE 'backup\\_%' AND state = 'streaming'" 2>/dev/null
 }
 
 set_synchronous() {
@@ -74,12 +71,13 @@ set_synchronous() {
 
 # What needs the stream: without it nobody could write synchronously, and no backup would be whole.
 watch_over() {
+  local chain known=''
   trap - TERM INT
   while :; do
-    if is_streaming; then
-      set_synchronous || true
-      if is_due; then take_due; fi
-    fi
+    chain=$(streaming_chain) || chain=''
+    if [[ $chain && $chain != "$known" ]]; then set_synchronous || chain=''; fi
+    known=$chain
+    if [[ $chain ]] && is_due "$chain"; then take_due; fi
     sleep 2
   done
 }
@@ -94,10 +92,10 @@ take_due() {
   fi
 }
 
-is_due() {
+is_due() { # is_due CHAIN
   local newest
   ((BACKUP_EVERY_HOURS > 0)) || return
-  newest=$(verified "$(streaming_chain)" | tail -n 1)
+  newest=$(verified "$1" | tail -n 1)
   [[ ! $newest ]] || (($(date +%s) - $(seconds_of "${newest##*/}") >= BACKUP_EVERY_HOURS * 3600))
 }
 
@@ -110,6 +108,6 @@ note() { # note LEVEL SENTENCE
 }
 
 healthy() {
-  is_streaming || fail 'The write-ahead log does not stream.'
+  [[ $(streaming_chain) ]] || fail 'The write-ahead log does not stream.'
   [[ ! -e $BACKUPS/failed ]] || fail "The last backup failed: $(cat "$BACKUPS/failed")"
 }

@@ -15,7 +15,7 @@ on_backups() { # on_backups COMMAND DOCKER-OPTION… [-- ARGUMENT…]
   local command=$1 options=()
   shift
   while (($#)) && [[ $1 != -- ]]; do options+=("$1") && shift; done
-  docker run --rm --network none --read-only --cap-drop ALL --security-opt no-new-privileges \
+  docker run --rm --cpu-shares 128 --network none --read-only --cap-drop ALL --security-opt no-new-privileges \
     --tmpfs /tmp:size=64m,nosuid,nodev,noexec --tmpfs /var/lib/postgresql:size=1m --label "keelson.deploy=$project" \
     --volume "${project}_backups:/backups:ro" "${options[@]}" "$registry/backup:$tag" "$command" "${@:2}"
 }

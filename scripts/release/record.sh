@@ -15,6 +15,8 @@ begin() {
   trap finish EXIT
   trap 'fail "It was interrupted."' INT TERM HUP
   trap '' PIPE
+  # The stack's own work goes first.
+  renice -n 10 $$ >/dev/null 2>&1 || true
   [[ $patience =~ ^[1-9][0-9]{0,3}$ ]] || fail "--patience takes a number of seconds, not $patience."
   open_stack
 }
@@ -141,7 +143,7 @@ finish() {
   if ((status != 0)); then
     result=failed reason=$(cat "$work/reason" 2>/dev/null)
     reason=${reason:-A command failed: its words are above.}
-    [[ ! $retiring ]] || wait "$retiring"
+    [[ ! $rolling ]] || await_retired
     put_in_order || reason="$reason And not all was put back: $(cat "$work/reason")"
   fi
   if [[ $recorded ]]; then record "$result" "${reason:-$note}"; fi

@@ -4,14 +4,20 @@
 # shellcheck shell=bash
 
 rehearsal() { # rehearsal TAG COMPOSE-ARGUMENT…
-  IMAGE_TAG=$1 REHEARSED=$project COMPOSE_PROJECT_NAME=$project-rehearsal COMPOSE_FILE=$files:scripts/release/rehearsal.yml \
-    docker compose "${@:2}"
+  IMAGE_TAG=$1 REHEARSED=$project COMPOSE_PROJECT_NAME=$project-rehearsal \
+    COMPOSE_FILE=$files:scripts/release/rehearsal.yml:$work/yielding.yml docker compose "${@:2}"
+}
+
+# Where there are not enough processors for all, the stack goes first: a container has 1024 shares of them.
+write_yielding() {
+  awk 'BEGIN { print "services:" } { print "  " $1 ": { cpu_shares: 128 }" }' "$work/services" - <<<provision >"$work/yielding.yml"
 }
 
 rehearse() {
   local running service
   running=$(running_release)
   rehearsing=yes
+  write_yielding
   remove_rehearsal
   copy_database
   say "rehearsal: the migrations of $tag"
@@ -50,7 +56,6 @@ copy_database() {
 
 start_database() {
   quietly rehearsal "$tag" up --detach --no-deps postgres || fail "The rehearsal has no database: $complaint"
-  yield_to_stack "$(rehearsed postgres)"
   await_healthy "$(rehearsed postgres)" 'The database of the rehearsal'
 }
 
@@ -73,18 +78,10 @@ rehearsed() { # rehearsed SERVICE: the id of its container
     --filter "label=com.docker.compose.service=$1" --filter label=com.docker.compose.oneoff=False
 }
 
-# Where there is not enough for all, the stack goes first: a container has 1024 shares of the processors.
-yield_to_stack() { # yield_to_stack IDS
-  [[ ! $* ]] || docker update --cpu-shares 128 "$@" >/dev/null
-}
-
 start_in_rehearsal() { # start_in_rehearsal TAG SERVICE…
-  local service
-  for service in "${@:2}"; do
-    quietly rehearsal "$1" up --detach --no-deps --scale "$service=1" "$service" || fail "$service $1 cannot be started: $complaint"
-  done
-  # shellcheck disable=SC2046
-  yield_to_stack $(for service in "${@:2}"; do rehearsed "$service"; done)
+  local service scales=()
+  for service in "${@:2}"; do scales+=(--scale "$service=1"); done
+  quietly rehearsal "$1" up --detach --no-deps "${scales[@]}" "${@:2}" || fail "$1 cannot be started: $complaint"
   for service in "${@:2}"; do await_healthy "$(rehearsed "$service")" "$service $1"; done
 }
 

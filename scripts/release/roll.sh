@@ -14,15 +14,15 @@ remember_old() {
     for id in $(containers "$service"); do echo "$service $id"; done
   done >"$work/old"
   : >"$work/leaving"
-  old_release=$(running_release) leaving=''
+  old_release=$(running_release)
 }
 
 old_containers() { # old_containers SERVICE
   awk -v service="$1" '$1 == service { print $2 }' "$work/old"
 }
 
-# One by one. An old container has its successor when it is told to stop; that takes it some seconds, in which the next
-# one starts.
+# One by one. An old container has its successor when it is told to stop, and ends what it has begun while the next ones
+# start.
 roll() {
   local service old number replicas
   remember_old
@@ -34,12 +34,11 @@ roll() {
     say "$service: $replicas of $tag for $(lines "$old")${old_release:+ of $old_release}"
     for ((number = 1; number <= replicas; number++)); do
       start_one "$service" "$tag"
-      leaving=$(sed -n "${number}p" <<<"$old")
+      let_go "$(sed -n "${number}p" <<<"$old")"
     done
-    # What has no successor leaves with the last.
-    leaving="$leaving $(sed "1,${replicas}d" <<<"$old")"
+    let_go "$(sed "1,${replicas}d" <<<"$old")" # What is one too many has no successor.
   done
-  retire "$leaving"
+  await_retired
   rolling=''
   remove_strangers
 }
@@ -53,9 +52,10 @@ replace_alone() { # replace_alone SERVICE
     give_up "$(containers "$1")" "$1 $tag does not start."
 }
 
-# A container more, which nobody can ask anything before it is healthy. Sets started to its id.
+# A container more, which nobody can ask anything before it is healthy. Until then it has an eighth of the others' share of
+# the processors, where there are not enough. Sets started to its id.
 start_one() { # start_one SERVICE TAG
-  local before front names
+  local before front names shares
   before=$(containers "$1")
   quietly release "$2" up --no-start --no-deps --no-recreate --scale "$1=$(($(lines "$before") + 1))" "$1" ||
     fail "$1 $2 cannot be started: $complaint"
@@ -66,13 +66,13 @@ start_one() { # start_one SERVICE TAG
     names=$(docker inspect --format "{{range (index .NetworkSettings.Networks \"$front\").Aliases}} --alias {{.}}{{end}}" "$started")
     docker network disconnect "$front" "$started"
   fi
+  shares=$(docker inspect --format '{{.HostConfig.CpuShares}}' "$started")
+  docker update --cpu-shares 128 "$started" >/dev/null
   quietly docker start "$started" || fail "$1 $2 cannot be started: $complaint"
-  retire "$leaving" &
-  retiring=$!
   await_healthy "$started" "$1 $2"
+  docker update --cpu-shares "${shares/#0/1024}" "$started" >/dev/null
   # shellcheck disable=SC2086
   [[ ! $front ]] || docker network connect $names "$front" "$started"
-  wait "$retiring"
 }
 
 # The network from which it is asked: the one that is not this stack's own, or else the one behind the proxy.
@@ -108,6 +108,17 @@ give_up() { # give_up ID SENTENCE
   fail "$2"
 }
 
+let_go() { # let_go IDS
+  retire "$1" &
+  retiring="$retiring $!"
+}
+
+await_retired() {
+  # shellcheck disable=SC2086
+  [[ ! $retiring ]] || wait $retiring
+  retiring=''
+}
+
 # Once the proxies have learned of those that take their place.
 retire() ( # retire IDS
   [[ ! ${1// /} ]] || sleep "$RESOLVED_SECONDS"
@@ -132,7 +143,7 @@ remove_strangers() {
 
 # As many of the old release come back as have gone or were told to; then what is new goes.
 put_back() {
-  local service new gone leaving=''
+  local service new gone
   say "putting back ${old_release:-what was there}"
   for service in $(alone); do
     [[ ! $old_release ]] || quietly release "$old_release" up --detach --no-deps "$service" || fail "$service $old_release cannot be started: $complaint"

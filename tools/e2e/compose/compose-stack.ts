@@ -93,7 +93,7 @@ function composeStack(folder: string, project: string, port: number, env: NodeJS
 
   async function remove() {
     await compose('down', '--volumes', '--remove-orphans', '--timeout=3');
-    const images = succeeded(await docker('image', 'ls', '--quiet', `${project}/*`));
+    const images = succeeded(await docker('image', 'ls', '--format={{.Repository}}:{{.Tag}}', `${project}/*`));
     if (images) await docker('image', 'rm', '--force', ...images.split('\n'));
   }
 

@@ -1,28 +1,25 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startLoad, verify } from '@keelson/load';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { openComposeStack, serviceOf, succeeded, type ComposeStack } from '../compose/compose-stack.ts';
 import { freshClone } from '../compose/fresh-clone.ts';
 import { until } from '../compose/until.ts';
 import { ownIngress } from './own-ingress.ts';
 import { sentence } from './sentence.ts';
+import { ADDRESS, underLoad } from './under-load.ts';
 
 // `scripts/deploy` and `scripts/rollback`, from an empty machine on: one story, told in order, most of it under load. A
 // release is the first one with a change, in images that are on this machine.
 
 const IMAGES = ['roster-api', 'exports-worker', 'proxy', 'provision', 'backup'];
-/** What two processors bear that also run the rehearsals; so many requests at least. */
-const RATE = 100;
-const LEAST = 3000;
 
 /** All of the load comes from one client. */
 const ONE_CLIENT = 'services: { proxy: { environment: { PROXY_RATE_LIMIT: 10000r/s } } }\n';
 
 const clone = freshClone();
 const scratch = mkdtempSync(join(tmpdir(), 'keelson-e2e-deploy-'));
-const ingress = await ownIngress('keelson-e2e-deploy');
+const ingress = await ownIngress('keelson-e2e-deploy', ADDRESS);
 const ca = join(scratch, 'ca.pem');
 const settingsFile = join(clone.folder, '.env.e2e');
 let stack: ComposeStack;
@@ -61,8 +58,8 @@ async function remove() {
   await stack.run('scripts/ingress', 'down', '--volumes', '--timeout=3');
   await stack.docker('network', 'rm', ingress.network);
   await stack.docker('volume', 'rm', `${project}_deploys`, `${project}_certificates`);
-  const images = succeeded(await stack.docker('image', 'ls', '--quiet', `${project}/*`));
-  if (images) await stack.docker('image', 'rm', '--force', ...new Set(images.split('\n')));
+  const images = succeeded(await stack.docker('image', 'ls', '--format={{.Repository}}:{{.Tag}}', `${project}/*`));
+  if (images) await stack.docker('image', 'rm', '--force', ...images.split('\n'));
 }
 
 const set = (old: RegExp, value: string) =>
@@ -106,26 +103,12 @@ const all = (tag: string, replicas = 1) =>
     (service) => `${service}:${tag} running`,
   );
 
-/**
- * What `act` does to those who ask meanwhile, through the ingress: nothing. No request fails, and all that they were told
- * is written is there afterwards.
- */
+/** What clients ask for goes through the ingress. */
 async function unnoticed(act: () => Promise<void>) {
   const certificate = await stack.compose('exec', '-T', 'proxy', 'cat', '/certificates/current/fullchain.pem');
   writeFileSync(ca, `${succeeded(certificate)}\n`);
-  const target = { url: `https://${domain}`, connect: `127.0.0.1:${ingress.tlsPort}`, ca };
-  const ledger = join(scratch, 'ledger');
-  const load = await startLoad({ ...target, rate: RATE, ledger, atLeast: LEAST });
-  const { failures, ...report } = await act().then(load.stop, async (error) => {
-    console.error(load.said(), await load.stop());
-    throw error;
-  });
-  // What it cost says whether this machine was too busy for the load itself.
-  expect({ failures: failures.first, ...report }).toMatchObject({ failures: [], failed: 0, unknown: 0 });
-  expect(report.requests).toBeGreaterThanOrEqual(LEAST);
-  const { lost, strange, acknowledged } = await verify({ ...target, ledger });
-  expect({ lost, strange }).toMatchObject({ lost: { count: 0 }, strange: { count: 0 } });
-  expect(acknowledged).toBeGreaterThan(LEAST / 10);
+  const target = { url: `https://${domain}`, connect: `${ADDRESS}:${ingress.tlsPort}`, ca };
+  return underLoad(target, join(scratch, 'ledger'), act);
 }
 
 /** Three deploys in a row, and back to the second. */

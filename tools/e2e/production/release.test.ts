@@ -34,8 +34,8 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await stack.docker('rm', '--force', '--volumes', container);
-  const images = succeeded(await stack.docker('image', 'ls', '--quiet', `${registry}/*`));
-  if (images) await stack.docker('image', 'rm', '--force', ...new Set(images.split('\n')));
+  const images = succeeded(await stack.docker('image', 'ls', '--format={{.Repository}}:{{.Tag}}', `${registry}/*`));
+  if (images) await stack.docker('image', 'rm', '--force', ...images.split('\n'));
   clone.remove();
 });
 

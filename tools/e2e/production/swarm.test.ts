@@ -5,12 +5,12 @@ import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startLoad, verify } from '@keelson/load';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { freePorts, openComposeStack, succeeded, type ComposeStack } from '../compose/compose-stack.ts';
 import { freshClone, root } from '../compose/fresh-clone.ts';
 import { until } from '../compose/until.ts';
 import { sentence } from './sentence.ts';
+import { ADDRESS, underLoad, type Target } from './under-load.ts';
 
 // `scripts/swarm` on a swarm of this machine alone, from nothing on: one story, told in order. What asks comes the whole way,
 // with TLS, as everybody does.
@@ -27,15 +27,11 @@ services: { proxy: { environment: { PROXY_RATE_LIMIT: 10000r/s } } }
 networks: { outer: { name: ${NETWORK} } }
 `;
 
-/** What two processors bear beside all the tasks that start; so many requests at least. */
-const RATE = 100;
-const LEAST = 2000;
-
 const clone = freshClone();
 const scratch = mkdtempSync(join(tmpdir(), 'keelson-e2e-swarm-'));
 let stack: ComposeStack;
 let images: string[];
-let target: { url: string; connect: string; ca: string };
+let target: Target;
 let isOwnSwarm = false;
 
 beforeAll(async () => {
@@ -51,7 +47,7 @@ beforeAll(async () => {
     INGRESS_CLIENT_CONNECTIONS: '5000',
   });
   const domain = `${stack.project}.example.com`;
-  const connect = `127.0.0.1:${tlsPort}`;
+  const connect = `${ADDRESS}:${tlsPort}`;
   target = { url: `https://${domain}`, connect, ca: join(scratch, 'certificates.pem') };
   succeeded(await stack.run('env', `DOMAIN=${domain}`, `REGISTRY=${stack.project}`, 'scripts/setup', 'swarm'));
   const file = join(clone.folder, '.env.swarm');
@@ -103,8 +99,8 @@ async function remove() {
     (name) => `${project}_${name}`,
   );
   await docker('volume', 'rm', '--force', ...volumes, `${INGRESS}_challenges`);
-  const left = succeeded(await docker('image', 'ls', '--quiet', `${project}/*`));
-  if (left) await docker('image', 'rm', '--force', ...new Set(left.split('\n')));
+  const left = succeeded(await docker('image', 'ls', '--format={{.Repository}}:{{.Tag}}', `${project}/*`));
+  if (left) await docker('image', 'rm', '--force', ...left.split('\n'));
 }
 
 /** Besides those before it: the certificate that is installed. */
@@ -164,18 +160,6 @@ async function ask(path: string): Promise<number> {
   return response.statusCode!;
 }
 
-/** Something done while requests come at a steady rate; then whether all that was acknowledged is there. */
-async function underLoad<T>(act: () => Promise<T>): Promise<T> {
-  const ledger = join(scratch, 'ledger');
-  const load = await startLoad({ ...target, rate: RATE, ledger, atLeast: LEAST });
-  const done = await act();
-  const { requests, failed, failures } = await load.stop();
-  expect({ failures: failures.first, failed }).toEqual({ failures: [], failed: 0 });
-  expect(requests).toBeGreaterThanOrEqual(LEAST);
-  expect(await verify({ ...target, ledger })).toMatchObject({ lost: { count: 0 }, strange: { count: 0 } });
-  return done;
-}
-
 /** A deploy, with load from the end of its rehearsal on: that one is the same with Compose, and shown there. */
 async function deployUnderLoad(tag: string) {
   let ended = false;
@@ -184,7 +168,7 @@ async function deployUnderLoad(tag: string) {
   const rehearses = async () => succeeded(await stack.docker('ps', '--all', '--quiet', filter)) !== '';
   await until('the rehearsal', 60, async () => ended || (await rehearses()));
   await until('the end of the rehearsal', 120, async () => ended || !(await rehearses()));
-  return underLoad(() => deploying);
+  return underLoad(target, join(scratch, 'ledger'), () => deploying);
 }
 
 test('without a swarm there is nothing to deploy to', async () => {
@@ -229,7 +213,9 @@ test('a rollback goes back without a request that fails, and so does a renewed c
   const { stdout } = await stack.run('scripts/certificate', '--self-signed');
   expect(stdout).toContain('scripts/swarm deploy brings it to the proxies');
   await trustCertificate();
-  const { output } = await underLoad(() => swarm('rollback').then((ran) => (succeeded(ran), ran)));
+  const { output } = await underLoad(target, join(scratch, 'ledger'), () =>
+    swarm('rollback').then((ran) => (succeeded(ran), ran)),
+  );
   expect(sentence(output)).toBe('v1 runs in the stack swarm again.');
   expect(await running()).toEqual(all('v1'));
   expect(tagInSettings()).toBe('v1');

@@ -19,6 +19,7 @@ const CONFIG: ComposeConfig = {
       pull_policy: 'missing',
       restart: 'unless-stopped',
       security_opt: ['no-new-privileges:true'],
+      cpu_shares: 128,
       depends_on: { postgres: { condition: 'service_healthy', required: true } },
       init: true,
       tmpfs: ['/tmp:size=64m,nosuid,nodev,noexec'],

@@ -44,7 +44,7 @@ const CERTIFICATE_FILES = ['fullchain.pem', 'privkey.pem'];
 
 // Swarm has no order of services: each waits for what it needs. It takes images from where they are. `restart` becomes a
 // restart policy. There is no no_new_privileges for a service: it is a setting of the engine.
-const UNKNOWN_TO_SWARM = ['build', 'depends_on', 'profiles', 'pull_policy', 'restart', 'security_opt'];
+const UNKNOWN_TO_SWARM = ['build', 'cpu_shares', 'depends_on', 'profiles', 'pull_policy', 'restart', 'security_opt'];
 const TRANSLATED = ['deploy', 'labels', 'ports', 'secrets', 'shm_size', 'tmpfs', 'volumes'];
 // However many containers there are and however they are replaced, they are the same.
 const OF_NO_CONTAINER = ['replicas', 'update_config', 'rollback_config'];

@@ -1,0 +1,34 @@
+import { networkInterfaces } from 'node:os';
+import { startLoad, verify } from '@keelson/load';
+import { expect } from 'vitest';
+
+/** Requests a second. By default what two processors bear beside rehearsals and containers that start. */
+const RATE = Number(process.env['LOAD_RATE'] ?? 100);
+/** So many requests at least; 10,000 at 300 a second. */
+const LEAST = Math.ceil((RATE * 100) / 3);
+
+/** This machine's own. What comes to the loopback address Docker carries itself, at the cost of as much as a proxy's. */
+export const ADDRESS = networkInterfaces()['docker0']?.[0]?.address ?? '127.0.0.1';
+
+/** Where requests go: over TLS to the address `connect`. */
+export type Target = { url: string; connect: string; ca: string };
+
+/**
+ * What `act` does to those who ask meanwhile: nothing. No request fails, and all that they were told is written, for which
+ * the file `ledger` is, is there afterwards.
+ */
+export async function underLoad<T>(target: Target, ledger: string, act: () => Promise<T>): Promise<T> {
+  const load = await startLoad({ ...target, rate: RATE, ledger, atLeast: LEAST });
+  const done = await act().catch(async (error) => {
+    console.error(load.said(), JSON.stringify(await load.stop()));
+    throw error;
+  });
+  const { failures, ...report } = await load.stop();
+  // What it cost says whether this machine was too busy for the load itself.
+  expect({ failures: failures.first, ...report }).toMatchObject({ failures: [], failed: 0, unknown: 0 });
+  expect(report.requests).toBeGreaterThanOrEqual(LEAST);
+  const { lost, strange, acknowledged } = await verify({ ...target, ledger });
+  expect({ lost, strange }).toMatchObject({ lost: { count: 0 }, strange: { count: 0 } });
+  expect(acknowledged).toBeGreaterThan(LEAST / 10);
+  return done;
+}
