@@ -81,7 +81,10 @@ rehearsed() { # rehearsed SERVICE: the id of its container
 start_in_rehearsal() { # start_in_rehearsal TAG SERVICE…
   local service scales=()
   for service in "${@:2}"; do scales+=(--scale "$service=1"); done
-  quietly rehearsal "$1" up --detach --no-deps "${scales[@]}" "${@:2}" || fail "$1 cannot be started: $complaint"
+  quietly rehearsal "$1" up --no-start --no-deps "${scales[@]}" "${@:2}" || fail "$1 cannot be started: $complaint"
+  # All at once, where Compose would wait for those that others depend on.
+  # shellcheck disable=SC2046
+  quietly docker start $(for service in "${@:2}"; do rehearsed "$service"; done) || fail "$1 cannot be started: $complaint"
   for service in "${@:2}"; do await_healthy "$(rehearsed "$service")" "$service $1"; done
 }
 
