@@ -10,7 +10,7 @@ rehearsal() { # rehearsal TAG COMPOSE-ARGUMENT…
 
 # Where there are not enough processors for all, the stack goes first: a container has 1024 shares of them.
 write_yielding() {
-  awk 'BEGIN { print "services:" } { print "  " $1 ": { cpu_shares: 128 }" }' "$work/services" - <<<provision >"$work/yielding.yml"
+  awk 'BEGIN { print "services:" } { print "  " $1 ": { cpu_shares: 32 }" }' "$work/services" - <<<provision >"$work/yielding.yml"
 }
 
 rehearse() {

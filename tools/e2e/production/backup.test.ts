@@ -7,6 +7,7 @@ import { openComposeStack, succeeded, WAY_IN, type ComposeStack } from '../compo
 import { freshClone } from '../compose/fresh-clone.ts';
 import { until } from '../compose/until.ts';
 import { sentence } from './sentence.ts';
+import { RATE } from './under-load.ts';
 
 // The backup service of a deployed stack, `scripts/backup` and `scripts/restore`: one story, told in order. Clients come by a
 // port of the proxy, which for that speaks plain HTTP.
@@ -14,7 +15,6 @@ import { sentence } from './sentence.ts';
 const IMAGES = ['roster-api', 'exports-worker', 'proxy', 'provision', 'backup'];
 /** Of one client, from which all of the load comes. */
 const PLAIN = "services: { proxy: { environment: { PROXY_TLS: 'off', PROXY_RATE_LIMIT: 10000r/s } } }\n";
-const RATE = 60;
 const LOST_MS = 1000;
 const TO_SERVE_MS = 60_000;
 

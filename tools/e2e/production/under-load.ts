@@ -3,7 +3,7 @@ import { startLoad, verify } from '@keelson/load';
 import { expect } from 'vitest';
 
 /** Requests a second. By default what two processors bear beside rehearsals and containers that start. */
-const RATE = Number(process.env['LOAD_RATE'] ?? 100);
+export const RATE = Number(process.env['LOAD_RATE'] ?? 100);
 /** So many requests at least; 10,000 at 300 a second. */
 const LEAST = Math.ceil((RATE * 100) / 3);
 
