@@ -59,7 +59,7 @@ current_chain() {
 # The chain that grows now, if there is one.
 streaming_chain() {
   query "SELECT slot_name FROM pg_replication_slots JOIN pg_stat_replication ON pid = active_pid
-    WHERE slot_name LIKE 'backup\\_%' AND state = 'streaming'" 2>/dev/null
+    WHERE slot_name LIKE 'backup\\_%' AND state = 'streaming'" 2>/dev/null || true
 }
 
 set_synchronous() {
@@ -74,7 +74,7 @@ watch_over() {
   local chain known=''
   trap - TERM INT
   while :; do
-    chain=$(streaming_chain) || chain=''
+    chain=$(streaming_chain)
     if [[ $chain && $chain != "$known" ]]; then set_synchronous || chain=''; fi
     known=$chain
     if [[ $chain ]] && is_due "$chain"; then take_due; fi
