@@ -93,11 +93,16 @@ function composeStack(folder: string, project: string, port: number, env: NodeJS
 
   async function remove() {
     await compose('down', '--volumes', '--remove-orphans', '--timeout=3');
-    const images = succeeded(await docker('image', 'ls', '--format={{.Repository}}:{{.Tag}}', `${project}/*`));
+    await removeImages(project);
+  }
+
+  /** By name: an image that also has names of others stays theirs. */
+  async function removeImages(registry: string) {
+    const images = succeeded(await docker('image', 'ls', '--format={{.Repository}}:{{.Tag}}', `${registry}/*`));
     if (images) await docker('image', 'rm', '--force', ...images.split('\n'));
   }
 
-  return { project, folder, url, run, docker, compose, up, containers, account, suite, remove };
+  return { project, folder, url, run, docker, compose, up, containers, account, suite, remove, removeImages };
 }
 
 export const serviceOf = (container: Container) => container.Config.Labels['com.docker.compose.service']!;

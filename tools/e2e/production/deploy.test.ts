@@ -58,8 +58,7 @@ async function remove() {
   await stack.run('scripts/ingress', 'down', '--volumes', '--timeout=3');
   await stack.docker('network', 'rm', ingress.network);
   await stack.docker('volume', 'rm', `${project}_deploys`, `${project}_certificates`);
-  const images = succeeded(await stack.docker('image', 'ls', '--format={{.Repository}}:{{.Tag}}', `${project}/*`));
-  if (images) await stack.docker('image', 'rm', '--force', ...images.split('\n'));
+  await stack.removeImages(project);
 }
 
 const set = (old: RegExp, value: string) =>

@@ -34,8 +34,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await stack.docker('rm', '--force', '--volumes', container);
-  const images = succeeded(await stack.docker('image', 'ls', '--format={{.Repository}}:{{.Tag}}', `${registry}/*`));
-  if (images) await stack.docker('image', 'rm', '--force', ...images.split('\n'));
+  await stack.removeImages(registry);
   clone.remove();
 });
 

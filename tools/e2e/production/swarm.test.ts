@@ -99,8 +99,7 @@ async function remove() {
     (name) => `${project}_${name}`,
   );
   await docker('volume', 'rm', '--force', ...volumes, `${INGRESS}_challenges`);
-  const left = succeeded(await docker('image', 'ls', '--format={{.Repository}}:{{.Tag}}', `${project}/*`));
-  if (left) await docker('image', 'rm', '--force', ...left.split('\n'));
+  await stack.removeImages(project);
 }
 
 /** Besides those before it: the certificate that is installed. */
