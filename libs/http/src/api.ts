@@ -64,6 +64,7 @@ export function createApi(options: ApiOptions): Express {
   const described = [...operations, ...addresses.map(describe)];
   const document = openApiDocument(service.service, service.version, described);
   mount(app, [...described, ...internal]);
+  app.locals['reads'] = operations.filter(({ method }) => method === 'get').map(({ path }) => path);
   app.use((req) => {
     throw new Problem(404, `There is nothing at ${req.path}.`);
   });
@@ -82,7 +83,7 @@ function requestLog(log: Logger): RequestHandler {
     req.log = log.child({ requestId: req.id });
     res.set('X-Request-Id', req.id);
     res.once('close', () => {
-      if (QUIET.has(path)) return;
+      if (QUIET.has(path) || req.app.locals['warming']) return;
       const status = res.headersSent ? res.statusCode : CLIENT_CLOSED;
       const aborted = res.writableFinished ? {} : { aborted: true };
       const line = { method, path, status, ...aborted, ms: Math.round(performance.now() - start) };

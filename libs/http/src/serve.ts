@@ -5,12 +5,15 @@ import { setImmediate as afterPolling, setTimeout as delay } from 'node:timers/p
 import type { Logger } from '@keelson/logger';
 import closeWithGrace from 'close-with-grace';
 import type { Express } from 'express';
+import { warmUp } from './warm-up.ts';
 
 export type ServeOptions = {
   port: number;
   /** The address to listen on; all of the machine's where none is given. */
   host?: string | undefined;
   log: Logger;
+  /** How many requests it answers itself before it listens, so that the first clients are served as the later ones are. */
+  warmUpRequests?: number;
   /**
    * How long a signalled process still accepts requests, so that proxies can turn away from it first. As long again where
    * they have not yet.
@@ -29,10 +32,10 @@ const ANSWER_MS = 6000;
 const CLOSE_MS = 5000;
 
 /**
- * Listens, and closes in order on SIGTERM or SIGINT: drain, stop accepting, answer what is under way, `onClose`, exit 0.
+ * Warms up, listens, and closes in order on SIGTERM or SIGINT: drain, stop accepting, answer what is under way, `onClose`, exit 0.
  * An error that nobody caught does the same, and exits 1.
  */
-export async function serve(app: Express, { port, host, log, drainMs, onClose }: ServeOptions) {
+export async function serve(app: Express, { port, host, log, warmUpRequests = 0, drainMs, onClose }: ServeOptions) {
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: 30_000 }, app);
   // Closing a server closes its idle connections. Those with a request under way become idle later.
   server.on('request', (_req, res) => {
@@ -56,6 +59,8 @@ export async function serve(app: Express, { port, host, log, drainMs, onClose }:
     log.info('closed');
   });
 
+  const answered = await warmUp(app, warmUpRequests);
+  if (answered > 0) log.info({ requests: answered }, 'warmed up');
   await once(server.listen(port, host), 'listening').catch((error) => {
     const taken = `port ${port} is taken: stop what listens there or set PORT`;
     log.fatal(error.code === 'EADDRINUSE' ? taken : error.message);

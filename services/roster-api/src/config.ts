@@ -9,6 +9,7 @@ export const readRosterConfig = () =>
     HOST: z.string().optional(),
     DATABASE_URL: postgresUrl,
     PRISMA_DIR: z.string().default(join(import.meta.dirname, '../prisma')),
+    WARM_UP_REQUESTS: wholeNumber(0, 10_000).default(0),
     DRAIN_MS: wholeNumber(0, 60_000).default(1000),
   });
 

@@ -33,8 +33,10 @@ test('serves the roster of its database, until it is told to end', { timeout: 20
     DATABASE_URL: database.url,
     SERVICE_COMMIT: 'abc1234',
     BUILD_NUMBER: '42',
+    WARM_UP_REQUESTS: '20',
   });
   const url = await listening();
+  expect(lines).toMatchObject([{ msg: 'warmed up', requests: 20 }, { msg: 'listening' }]);
   const ready = await fetch(`${url}/readyz`);
   expect([ready.status, await ready.json()]).toEqual([
     200,

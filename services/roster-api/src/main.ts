@@ -17,6 +17,7 @@ await serve(createApp({ service, log, pool, db, migrations }), {
   port: config.PORT,
   host: config.HOST,
   log,
+  warmUpRequests: config.WARM_UP_REQUESTS,
   drainMs: config.DRAIN_MS,
   onClose: async () => {
     await db.$disconnect();

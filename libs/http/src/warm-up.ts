@@ -1,0 +1,44 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { Agent, createServer, get, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Express } from 'express';
+
+/** As many as a pool has connections, so that all of them are open. */
+const AT_ONCE = 10;
+/** A process that hardly gets a processor has to begin at some time. */
+const LONGEST_MS = 10_000;
+
+/**
+ * Asks an app for what can be read of it, again and again, where nobody else can ask it yet: code that has never run, and a
+ * database connection that is not open, cost many times what they cost later, and would cost the first clients that. Its
+ * requests are not logged. An id in a path is a random one, and what is answered does not matter: it ends at the first
+ * failure, which is for the health check to find.
+ * @returns how many requests were answered
+ */
+export async function warmUp(app: Express, requests: number): Promise<number> {
+  const paths = app.locals['reads'] as string[];
+  if (requests === 0 || paths.length === 0) return 0;
+  const server = createServer(app).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const agent = new Agent({ keepAlive: true });
+  const signal = AbortSignal.timeout(LONGEST_MS);
+  let [asked, answered] = [0, 0];
+
+  async function client() {
+    while (asked < requests) {
+      const path = paths[asked++ % paths.length]!.replaceAll(/\{\w+\}/g, () => randomUUID());
+      const [response] = (await once(get({ port, path, agent, signal }), 'response')) as [IncomingMessage];
+      await response.resume().toArray();
+      if (response.statusCode! >= 500) asked = requests;
+      answered++;
+    }
+  }
+  app.locals['warming'] = true;
+  await Promise.allSettled(Array.from({ length: AT_ONCE }, client));
+  app.locals['warming'] = false;
+  agent.destroy();
+  await new Promise((resolve) => server.close(resolve));
+  return answered;
+}
