@@ -158,19 +158,19 @@ configuration() { # configuration TAG
   IMAGE_TAG=$1 docker compose config --format json
 }
 
-# Swarm does the work, service by service and all of them at once: a task more, and once that is healthy an old one leaves
-# DNS, and is told to stop two seconds later.
+# One service after another, so that no more starts at once than has to. Swarm does the work of each: a task more, and once
+# that is healthy an old one leaves DNS, and is told to stop two seconds later.
 roll() {
-  local services
-  services="$(alone) $(rolled)"
+  local service
   old_release=$(running_release)
   versions >"$work/before"
+  configuration "$tag" >"$work/configuration.json"
   rolling=yes
-  say "all services: $tag${old_release:+ for $old_release}"
-  # shellcheck disable=SC2086
-  configuration "$tag" | bring "$project" "$tag" $services
-  # shellcheck disable=SC2086
-  settle "$project" "$tag" $services
+  for service in $(alone) $(rolled); do
+    say "$service: $tag${old_release:+ for $old_release}"
+    bring "$project" "$tag" "$service" <"$work/configuration.json"
+    settle "$project" "$tag" "$service"
+  done
   rolling=''
   remove_strangers
 }
@@ -185,20 +185,18 @@ versions() {
 
 # A service that has failed is put back by Swarm. So that there is one release, the others are, too.
 put_back() {
-  local name version before services=''
+  local name version before
   say "putting back ${old_release:-what was there}"
   while read -r name version; do
     before=$(awk -v name="$name" '$1 == name { print $2 }' "$work/before")
     if [[ ! $before ]]; then
       docker service rm "$name" >/dev/null
     elif [[ $before != "$version" ]]; then
-      services="$services ${name#"${project}_"}"
       docker service inspect --format '{{with .UpdateStatus}}{{.State}}{{end}}' "$name" | grep -q '^rollback' ||
         quietly docker service rollback --detach "$name" || fail "$name cannot be put back: $complaint"
+      putting_back=yes settle "$project" "${old_release:-what was there}" "${name#"${project}_"}"
     fi
   done < <(versions)
-  # shellcheck disable=SC2086
-  [[ ! $services ]] || putting_back=yes settle "$project" "${old_release:-what was there}" $services
 }
 
 # settle STACK TAG SERVICE…: until all tasks of each run as it is defined, and Swarm has watched them for a while.
@@ -273,6 +271,6 @@ remove_strangers() {
     docker service rm "$name" >/dev/null
   done
   for secret in $(docker secret ls --filter "label=com.docker.stack.namespace=$project" --format '{{.Name}}'); do
-    grep -qF "\"$secret\"" "$work/stack.json" || docker secret rm "$secret" >/dev/null 2>&1 || true
+    docker secret rm "$secret" >/dev/null 2>&1 || true
   done
 }
