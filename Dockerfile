@@ -8,7 +8,7 @@ FROM node:${NODE_TAG} AS node
 # requests leave behind, and clear that away all the time.
 ENV PORT=3000 \
     PRISMA_DIR=prisma \
-    NODE_OPTIONS='--max-old-space-size-percentage=60 --max-semi-space-size=16'
+    NODE_OPTIONS='--max-old-space-size-percentage=60 --max-semi-space-size=8'
 ENTRYPOINT ["/app/entrypoint.sh"]
 HEALTHCHECK --interval=10s --timeout=5s --start-period=2m --start-interval=500ms --retries=3 \
   CMD ["/app/healthcheck.sh"]
