@@ -36,7 +36,7 @@ roll() {
       start_one "$service" "$tag"
       let_go "$(sed -n "${number}p" <<<"$old")"
     done
-    let_go "$(sed "1,${replicas}d" <<<"$old")" # What is one too many has no successor.
+    let_go "$(tail -n "+$((replicas + 1))" <<<"$old")" # What is one too many has no successor.
   done
   await_retired
   rolling=''
