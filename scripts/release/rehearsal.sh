@@ -14,8 +14,9 @@ write_yielding() {
 }
 
 rehearse() {
-  local running service
-  running=$(running_release)
+  local running='' service
+  # What the log speaks of may have been ended since.
+  [[ ! $(for service in $(rolled); do running "$service"; done) ]] || running=$(running_release)
   rehearsing=yes
   write_yielding
   remove_rehearsal
