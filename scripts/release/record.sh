@@ -37,8 +37,15 @@ take_lock() { # take_lock WHAT
   locked=yes
 }
 
-# In a process group of its own, which Ctrl-C does not reach. Whatever else this process starts inherits the other end: as
-# long as any of it still acts, the lock is held.
+# apart COMMAND…: in the background, in a process group of its own, which Ctrl-C does not reach
+apart() {
+  set -m
+  "$@" &
+  set +m
+}
+
+# Out of reach of Ctrl-C, too. Whatever else this process starts inherits the other end: as long as any of it still acts,
+# the lock is held.
 hold_lock() { # hold_lock WHAT
   : >"$work/held"
   set -m
@@ -144,7 +151,8 @@ finish() {
     result=failed reason=$(cat "$work/reason" 2>/dev/null)
     reason=${reason:-A command failed: its words are above.}
     [[ ! $rolling ]] || await_retired
-    put_in_order || reason="$reason And not all was put back: $(cat "$work/reason")"
+    apart put_in_order
+    wait $! || reason="$reason And not all was put back: $(cat "$work/reason")"
   fi
   if [[ $recorded ]]; then record "$result" "${reason:-$note}"; fi
   [[ ! $locked ]] || release_lock

@@ -109,7 +109,7 @@ give_up() { # give_up ID SENTENCE
 }
 
 let_go() { # let_go IDS
-  retire "$1" &
+  apart retire "$1"
   retiring="$retiring $!"
 }
 
