@@ -12,7 +12,7 @@ export type ServeOptions = {
   /** The address to listen on; all of the machine's where none is given. */
   host?: string | undefined;
   log: Logger;
-  /** How many requests it answers itself before it listens, so that the first clients are served as the later ones are. */
+  /** How many reads it asks itself for before it listens, so that its first clients wait less. */
   warmUpRequests?: number;
   /**
    * How long a signalled process still accepts requests, so that proxies can turn away from it first. As long again where
@@ -32,8 +32,8 @@ const ANSWER_MS = 6000;
 const CLOSE_MS = 5000;
 
 /**
- * Warms up, listens, and closes in order on SIGTERM or SIGINT: drain, stop accepting, answer what is under way, `onClose`, exit 0.
- * An error that nobody caught does the same, and exits 1.
+ * Warms up, listens, and closes in order on SIGTERM or SIGINT: drain, stop accepting, answer what is under way, `onClose`,
+ * exit 0. An error that nobody caught does the same, and exits 1.
  */
 export async function serve(app: Express, { port, host, log, warmUpRequests = 0, drainMs, onClose }: ServeOptions) {
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: 30_000 }, app);

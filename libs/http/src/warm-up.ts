@@ -10,10 +10,10 @@ const AT_ONCE = 10;
 const LONGEST_MS = 10_000;
 
 /**
- * Asks an app for what can be read of it, again and again, where nobody else can ask it yet: code that has never run, and a
- * database connection that is not open, cost many times what they cost later, and would cost the first clients that. Its
- * requests are not logged. An id in a path is a random one, and what is answered does not matter: it ends at the first
- * failure, which is for the health check to find.
+ * Asks an app for what can be read of it, again and again, where nobody else can ask it yet, so that its first clients wait
+ * less for code that has never run and for database connections that are not open. It writes nothing, so what only writes
+ * need stays cold. Its requests are not logged. An id in a path is a random one, and what is answered does not matter: it
+ * ends where the app fails (5xx), which is for the health check to find.
  * @returns how many requests were answered
  */
 export async function warmUp(app: Express, requests: number): Promise<number> {
