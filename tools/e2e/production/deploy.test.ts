@@ -2,9 +2,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { openComposeStack, serviceOf, succeeded, type ComposeStack } from '../compose/compose-stack.ts';
+import { serviceOf, succeeded, type ComposeStack } from '../compose/compose-stack.ts';
 import { freshClone } from '../compose/fresh-clone.ts';
 import { until } from '../compose/until.ts';
+import { makeRelease, openDeployedStack, removeDeployed } from './deployed-stack.ts';
 import { ownIngress } from './own-ingress.ts';
 import { sentence } from './sentence.ts';
 import { ADDRESS, underLoad } from './under-load.ts';
@@ -13,9 +14,6 @@ import { ADDRESS, underLoad } from './under-load.ts';
 // release is the first one with a change, in images that are on this machine.
 
 const IMAGES = ['roster-api', 'exports-worker', 'proxy', 'provision', 'backup'];
-
-/** All of the load comes from one client. */
-const ONE_CLIENT = 'services: { proxy: { environment: { PROXY_RATE_LIMIT: 10000r/s } } }\n';
 
 const clone = freshClone();
 const scratch = mkdtempSync(join(tmpdir(), 'keelson-e2e-deploy-'));
@@ -26,40 +24,21 @@ let stack: ComposeStack;
 let domain: string;
 
 beforeAll(async () => {
-  const settings = { STACK: 'e2e', COMPOSE_ENV_FILES: '.env.e2e', DEPLOY_BY: 'the test', SERVICE_VERSION: 'v1' };
-  writeFileSync(join(clone.folder, 'one-client.yml'), ONE_CLIENT);
-  stack = await openComposeStack(clone.folder, 'keelson-e2e-deploy', { ...settings, ...ingress.settings });
+  stack = await openDeployedStack(clone.folder, 'keelson-e2e-deploy', ingress.settings);
   domain = `${stack.project}.keelson.test`;
-  succeeded(await stack.run('env', `DOMAIN=${domain}`, 'scripts/setup', 'e2e'));
-  set(/^COMPOSE_FILE=.*/m, '$&:one-client.yml');
   set(/^#ROSTER_API_REPLICAS=.*/m, 'ROSTER_API_REPLICAS=1');
-  await remove(); // what a run that was killed left
-  const bake = ['buildx', 'bake', '--file=docker-bake.hcl', '--load', ...IMAGES, 'ingress'];
-  succeeded(await stack.run('env', 'IMAGE_TAG=v1', 'docker', ...bake));
-  succeeded(await stack.run('env', 'IMAGE_TAG=v1', 'scripts/ingress'));
-  succeeded(await stack.run('env', 'IMAGE_TAG=v1', 'scripts/certificate', '--self-signed'));
+  await removeDeployed(stack, ingress.network); // what a run that was killed left
+  await makeRelease(stack, 'v1', IMAGES);
 });
 afterEach(async ({ task }) => {
   if (task.result?.state !== 'fail') return;
   console.error(await stack.account(), (await stack.run('scripts/ingress', 'logs', '--tail=40')).output);
 });
 afterAll(async () => {
-  await remove();
+  await removeDeployed(stack, ingress.network);
   clone.remove();
   rmSync(scratch, { recursive: true });
 });
-
-async function remove() {
-  const { project } = stack;
-  await stack.docker('rm', '--force', `${project}-deploy`);
-  const down = ['docker', 'compose', 'down', '--volumes', '--remove-orphans', '--timeout=3'];
-  await stack.run('env', 'IMAGE_TAG=none', `COMPOSE_PROJECT_NAME=${project}-rehearsal`, ...down);
-  await stack.run('env', 'IMAGE_TAG=none', ...down);
-  await stack.run('scripts/ingress', 'down', '--volumes', '--timeout=3');
-  await stack.docker('network', 'rm', ingress.network);
-  await stack.docker('volume', 'rm', `${project}_deploys`, `${project}_certificates`);
-  await stack.removeImages(project);
-}
 
 const set = (old: RegExp, value: string) =>
   writeFileSync(settingsFile, readFileSync(settingsFile, 'utf8').replace(old, value));

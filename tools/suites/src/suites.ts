@@ -65,6 +65,12 @@ export const suites: Record<string, Suite> = {
     isLong: true,
     run: (context) => withEngine('tools/e2e/production', context),
   },
+  security: {
+    title: 'security',
+    about: 'what a production stack that runs lets nobody do, where a Docker engine answers',
+    isLong: true,
+    run: (context) => withEngine('tools/e2e/security', context),
+  },
 };
 
 const node = ({ root, env }: Context, file: string, ...args: string[]): Command => ({

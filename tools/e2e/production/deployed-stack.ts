@@ -1,0 +1,38 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { openComposeStack, succeeded, type ComposeStack } from '../compose/compose-stack.ts';
+
+/** All of a test's requests come from one client. */
+const ONE_CLIENT = 'services: { proxy: { environment: { PROXY_RATE_LIMIT: 10000r/s } } }\n';
+
+/** A stack called e2e as `scripts/setup e2e` makes it, for its own ingress. Nothing of it runs yet. */
+export async function openDeployedStack(folder: string, name: string, ingress: Record<string, string>) {
+  const settings = { STACK: 'e2e', COMPOSE_ENV_FILES: '.env.e2e', DEPLOY_BY: 'the test' };
+  const stack = await openComposeStack(folder, name, { ...settings, ...ingress });
+  succeeded(await stack.run('env', `DOMAIN=${stack.project}.keelson.test`, 'scripts/setup', 'e2e'));
+  const file = join(folder, '.env.e2e');
+  writeFileSync(join(folder, 'one-client.yml'), ONE_CLIENT);
+  writeFileSync(file, readFileSync(file, 'utf8').replace(/^COMPOSE_FILE=.*/m, '$&:one-client.yml'));
+  return stack;
+}
+
+/** A first release: its images, an ingress and a certificate, so that it only has to be deployed. */
+export async function makeRelease(stack: ComposeStack, tag: string, images: string[]) {
+  const own = (...command: string[]) => stack.run('env', `IMAGE_TAG=${tag}`, `SERVICE_VERSION=${tag}`, ...command);
+  succeeded(await own('docker', 'buildx', 'bake', '--file=docker-bake.hcl', '--load', ...images, 'ingress'));
+  succeeded(await own('scripts/ingress'));
+  succeeded(await own('scripts/certificate', '--self-signed'));
+}
+
+/** All that deploys have made, by its name. */
+export async function removeDeployed(stack: ComposeStack, network: string) {
+  const { project } = stack;
+  await stack.docker('rm', '--force', `${project}-deploy`);
+  const down = ['docker', 'compose', 'down', '--volumes', '--remove-orphans', '--timeout=3'];
+  await stack.run('env', 'IMAGE_TAG=none', `COMPOSE_PROJECT_NAME=${project}-rehearsal`, ...down);
+  await stack.run('env', 'IMAGE_TAG=none', ...down);
+  await stack.run('scripts/ingress', 'down', '--volumes', '--timeout=3');
+  await stack.docker('network', 'rm', network);
+  await stack.docker('volume', 'rm', `${project}_deploys`, `${project}_certificates`);
+  await stack.removeImages(project);
+}
