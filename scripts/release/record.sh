@@ -50,6 +50,7 @@ hold_lock() { # hold_lock WHAT
   : >"$work/held"
   set -m
   docker run --rm --interactive --name "$project-deploy" --network none --read-only --cap-drop ALL --user 0:0 \
+    --security-opt no-new-privileges --pids-limit 64 --memory 64m \
     --label "keelson.by=$who" --label "keelson.what=$1" --label "keelson.since=$began" \
     --volume "${project}_deploys:/deploys" --volume "${project}_certificates:/certificates:ro" \
     --entrypoint sh "$(tool_image)" -c 'echo held; exec cat' <"$work/lock" >"$work/held" 2>"$work/refusal" &
