@@ -5,14 +5,24 @@ import { openComposeStack, succeeded, type ComposeStack } from '../compose/compo
 /** All of a test's requests come from one client. */
 const ONE_CLIENT = 'services: { proxy: { environment: { PROXY_RATE_LIMIT: 10000r/s } } }\n';
 
+/** What is read of the environment by all that acts on it. */
+export const SETTINGS = { STACK: 'e2e', COMPOSE_ENV_FILES: '.env.e2e', DEPLOY_BY: 'the test' };
+
 /** A stack called e2e as `scripts/setup e2e` makes it, for its own ingress. Nothing of it runs yet. */
-export async function openDeployedStack(folder: string, name: string, ingress: Record<string, string>) {
-  const settings = { STACK: 'e2e', COMPOSE_ENV_FILES: '.env.e2e', DEPLOY_BY: 'the test' };
-  const stack = await openComposeStack(folder, name, { ...settings, ...ingress });
+export async function openDeployedStack(
+  folder: string,
+  name: string,
+  ingress: Record<string, string>,
+  files: string[] = [],
+) {
+  const stack = await openComposeStack(folder, name, { ...SETTINGS, ...ingress });
   succeeded(await stack.run('env', `DOMAIN=${stack.project}.keelson.test`, 'scripts/setup', 'e2e'));
   const file = join(folder, '.env.e2e');
   writeFileSync(join(folder, 'one-client.yml'), ONE_CLIENT);
-  writeFileSync(file, readFileSync(file, 'utf8').replace(/^COMPOSE_FILE=.*/m, '$&:one-client.yml'));
+  writeFileSync(
+    file,
+    readFileSync(file, 'utf8').replace(/^COMPOSE_FILE=.*/m, ['$&', 'one-client.yml', ...files].join(':')),
+  );
   return stack;
 }
 
@@ -27,7 +37,7 @@ export async function makeRelease(stack: ComposeStack, tag: string, images: stri
 /** All that deploys have made, by its name. */
 export async function removeDeployed(stack: ComposeStack, network: string) {
   const { project } = stack;
-  await stack.docker('rm', '--force', `${project}-deploy`);
+  await stack.docker('rm', '--force', `${project}-deploy`, ...(await stack.containers()).map(({ Id }) => Id));
   const down = ['docker', 'compose', 'down', '--volumes', '--remove-orphans', '--timeout=3'];
   await stack.run('env', 'IMAGE_TAG=none', `COMPOSE_PROJECT_NAME=${project}-rehearsal`, ...down);
   await stack.run('env', 'IMAGE_TAG=none', ...down);
