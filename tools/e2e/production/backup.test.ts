@@ -14,7 +14,8 @@ import { RATE } from './under-load.ts';
 
 const IMAGES = ['roster-api', 'exports-worker', 'proxy', 'provision', 'backup'];
 /** Of one client, from which all of the load comes. */
-const PLAIN = "services: { proxy: { environment: { PROXY_TLS: 'off', PROXY_RATE_LIMIT: 10000r/s } } }\n";
+const PLAIN =
+  "services: { proxy: { environment: { PROXY_TLS: 'off', PROXY_RATE_LIMIT: 10000r/s, PROXY_CLIENT_REQUESTS: 10000 } } }\n";
 const LOST_MS = 1000;
 const TO_SERVE_MS = 60_000;
 

@@ -23,7 +23,7 @@ const INGRESS = `keelson-e2e-swarm-ingress-${hash}`;
 
 /** All of the load comes from one client; and other stacks on the machine have a way in of their own. */
 const SETTINGS = `
-services: { proxy: { environment: { PROXY_RATE_LIMIT: 10000r/s } } }
+services: { proxy: { environment: { PROXY_RATE_LIMIT: 10000r/s, PROXY_CLIENT_REQUESTS: 10000 } } }
 networks: { outer: { name: ${NETWORK} } }
 `;
 

@@ -20,7 +20,7 @@ import { startLoad } from './steady-load.ts';
 const ECHO = `
 services:
   # All of the load comes from one client.
-  proxy: { environment: { PROXY_RATE_LIMIT: 10000r/s } }
+  proxy: { environment: { PROXY_RATE_LIMIT: 10000r/s, PROXY_CLIENT_REQUESTS: 10000 } }
   roster-api:
     image: \${REGISTRY}/ingress:\${IMAGE_TAG}
     entrypoint: [node, --eval]
@@ -272,6 +272,9 @@ describe('through the ingress', () => {
       'x-forwarded-proto': 'gopher',
       'x-forwarded-host': 'evil.example.com',
       forwarded: 'for=6.6.6.6;host=evil.example.com',
+      'x-forwarded-port': '1',
+      'x-forwarded-prefix': '/evil',
+      'x-real-ip': '6.6.6.6',
     };
     const { headers } = await echo(DOMAINS.stable, { headers: spoofed });
     const [passage] = (await passages()).filter(({ host }) => host === DOMAINS.stable).slice(-1);
@@ -280,7 +283,8 @@ describe('through the ingress', () => {
       'x-forwarded-proto': 'https',
       'x-forwarded-host': `${DOMAINS.stable}:${tlsPort}`,
     });
-    expect(headers).not.toHaveProperty('forwarded');
+    for (const name of ['forwarded', 'x-forwarded-port', 'x-forwarded-prefix', 'x-real-ip'])
+      expect(headers).not.toHaveProperty(name);
 
     // As the ingress says it for one that comes from elsewhere.
     const asIngress = ['--connect-to', `::${DOMAINS.stable}.internal:8443`, `https://${DOMAINS.stable}/api/v1/workers`];

@@ -121,7 +121,7 @@ describe('what is not open to the world', () => {
       ['PATCH', { json: { state: 'failed', reason: 'e2e' } }],
     ] as const) {
       const answer = await knock(method, path, sent);
-      expect([method, path, [400, 403, 404, 405].includes(answer.status)]).toEqual([method, path, true]);
+      expect([method, path, [400, 404].includes(answer.status)]).toEqual([method, path, true]);
       expect(answer.text).not.toContain('"ready"');
     }
   });
@@ -156,7 +156,7 @@ describe('what is not open to the world', () => {
       `/${file}`,
     ]) {
       const answer = await knock('GET', path);
-      expect([path, [400, 403, 404].includes(answer.status)]).toEqual([path, true]);
+      expect([path, [400, 404].includes(answer.status)]).toEqual([path, true]);
       expect(answer.text).not.toContain(CSV_HEADER);
     }
     const asked = await knock('GET', '/nowhere', { headers: { 'x-accel-redirect': `/media/${file}` } });
@@ -169,9 +169,11 @@ describe('what is not open to the world', () => {
     '/..%2f..%2f..%2fetc%2fpasswd',
     '/....//....//etc/passwd',
     '/%c0%ae%c0%ae/etc/passwd',
+    '/..%5c..%5c..%5cetc%5cpasswd',
+    '/%252e%252e%252f%252e%252e%252fetc/passwd',
   ])('no file of the machine is had as %s', async (path) => {
     const answer = await knock('GET', path);
-    expect([400, 403, 404]).toContain(answer.status);
+    expect([400, 404]).toContain(answer.status);
     expect(answer.text).not.toContain('root:');
   });
 });

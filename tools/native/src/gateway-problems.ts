@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { Logger } from '@keelson/logger';
 import type { Response } from 'express';
 
 /** On every answer; a service's own are replaced. */
@@ -17,8 +18,10 @@ const DETAILS: Record<number, string> = {
   414: 'The address is longer than allowed.',
   416: 'The file has no such range.',
   431: 'The request headers are larger than allowed.',
+  501: 'The request has a body in a coding that is not known here.',
   502: 'The service behind this address cannot be reached. Try again in a moment.',
   504: 'The service behind this address did not answer in time.',
+  505: 'This version of HTTP is not spoken here.',
 };
 
 /** One of the gateway's own errors, as RFC 9457 has them. */
@@ -30,11 +33,12 @@ export function sendProblem(res: Response, status: number, headers: Record<strin
 }
 
 /** Answers what Node could not read as a request. */
-export function refuseUnreadable(error: NodeJS.ErrnoException, socket: Duplex) {
+export function refuseUnreadable({ code = '' }: NodeJS.ErrnoException, socket: Duplex, log: Logger) {
   if (!socket.writable) return void socket.destroy();
   const statuses: Record<string, number> = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 };
-  const status = statuses[error.code ?? ''] ?? 400;
+  const status = statuses[code] ?? 400;
   const requestId = randomUUID();
+  log.info({ requestId, status, code }, `what is no request ${status}`);
   const text = body(status, requestId);
   const headers = { ...problemHeaders(requestId), 'Content-Length': Buffer.byteLength(text), Connection: 'close' };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);

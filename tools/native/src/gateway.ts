@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import http, { type IncomingMessage, type Server } from 'node:http';
-import { pipeline } from 'node:stream';
+import { pipeline, type Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '@keelson/logger';
 import express, { type ErrorRequestHandler, type RequestHandler, type Response } from 'express';
@@ -29,8 +29,16 @@ export type GatewayOptions = {
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 /** A path that could mean one thing here and another in a service. */
 const AMBIGUOUS_PATH = /^[^?]*(\/\.\.?([/?]|$)|%2e|%2f|%5c)/i;
+/** A name or an address, and a port. */
+const HOST = /^([\w.-]+|\[[\da-f:.]+\])(:\d*)?$/i;
 const LONGEST_ADDRESS = 8192;
 const BODY_LIMIT = 1024 * 1024;
+const TIMEOUTS = {
+  keepAliveTimeout: 60_000,
+  headersTimeout: 15_000,
+  requestTimeout: 30_000,
+  connectionsCheckingInterval: 1000,
+};
 /** A service that reloads is away for a moment. */
 const RESTART_MS = 2000;
 const CATALOG = '/.well-known/api-catalog';
@@ -41,7 +49,7 @@ const CATALOG_HEADERS = {
   Link: `<${CATALOG}>; rel="api-catalog"`,
 };
 const HOP_BY_HOP = ['connection', 'keep-alive', 'te', 'trailer', 'upgrade', 'proxy-connection'];
-const NOT_FORWARDED = [...HOP_BY_HOP, 'expect', 'forwarded'];
+const NOT_FORWARDED = [...HOP_BY_HOP, 'expect', 'forwarded', 'x-real-ip'];
 const KEPT_FOR_MEDIA = ['content-type', 'content-disposition', 'cache-control', 'expires', 'set-cookie'];
 const CONSOLE_HEADERS = {
   'Cache-Control': 'no-cache',
@@ -55,8 +63,9 @@ const CONSOLE_HEADERS = {
  */
 export function createGateway(options: GatewayOptions): Server {
   const app = express();
+  const refused = new WeakSet<Duplex>();
   app.disable('x-powered-by').enable('case sensitive routing');
-  app.use(requestLog(options.log), refuseOddAddresses);
+  app.use(requestLog(options.log), refuseMalformed(refused));
   app.all('/healthz', (_req, res) => void res.type('text/plain').send('ok\n'));
   for (const api of options.apis) app.use([...api.routes, descriptionPath(api)], forward(api, options));
   app.all(CATALOG, catalog(options.apis));
@@ -64,8 +73,9 @@ export function createGateway(options: GatewayOptions): Server {
   app.use((_req, res) => sendProblem(res, 404));
   app.use(toProblem(options.log));
   return http
-    .createServer({ keepAliveTimeout: 60_000, requestTimeout: 30_000 }, app)
-    .on('clientError', refuseUnreadable);
+    .createServer(TIMEOUTS, app)
+    .on('clientError', (error, socket) => refused.has(socket) || refuseUnreadable(error, socket, options.log))
+    .on('connect', (_req, socket) => refuseUnreadable(new Error('this is no tunnel'), socket, options.log));
 }
 
 function requestLog(log: Logger): RequestHandler {
@@ -86,11 +96,25 @@ function requestLog(log: Logger): RequestHandler {
   };
 }
 
-const refuseOddAddresses: RequestHandler = (req, res, next) => {
-  if (req.url.length > LONGEST_ADDRESS) sendProblem(res, 414);
-  else if (!req.url.startsWith('/') || AMBIGUOUS_PATH.test(req.url)) sendProblem(res, 400);
-  else next();
-};
+const refuseMalformed =
+  (refused: WeakSet<Duplex>): RequestHandler =>
+  (req, res, next) => {
+    const status = faultOf(req);
+    if (!status) return next();
+    // Where a request is not what it seems, nobody knows where the next one begins.
+    refused.add(req.socket);
+    sendProblem(res, status, { Connection: 'close' });
+  };
+
+/** The status of what Node's parser lets through, and nginx does not. */
+function faultOf({ url = '', httpVersion, headersDistinct }: IncomingMessage): number | undefined {
+  const { host = [], 'transfer-encoding': codings = [] } = headersDistinct;
+  if (!['1.0', '1.1'].includes(httpVersion)) return 505;
+  if (codings.some((coding) => coding.toLowerCase() !== 'chunked')) return 501;
+  if (host.length > 1 || !host.every((name) => HOST.test(name))) return 400;
+  if (url.length > LONGEST_ADDRESS) return 414;
+  return url.startsWith('/') && !AMBIGUOUS_PATH.test(url) ? undefined : 400;
+}
 
 function forward(api: Api, { mediaDir, log, answerWithinMs = 30_000 }: GatewayOptions): RequestHandler {
   return (req, res, next) => {
@@ -138,7 +162,9 @@ function forward(api: Api, { mediaDir, log, answerWithinMs = 30_000 }: GatewayOp
 
 /** What a service hears about its client is what the gateway sees, whatever the client claims. */
 function forwardedHeaders(req: IncomingMessage, res: Response): http.OutgoingHttpHeaders {
-  const sent = Object.entries(req.headersDistinct).filter(([name]) => !NOT_FORWARDED.includes(name));
+  const sent = Object.entries(req.headersDistinct).filter(
+    ([name]) => !NOT_FORWARDED.includes(name) && !name.startsWith('x-forwarded-'),
+  );
   const host = req.headers.host ?? 'localhost';
   return {
     ...Object.fromEntries(sent),
