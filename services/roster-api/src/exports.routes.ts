@@ -94,7 +94,7 @@ export function exportOperations({ db }: { db: Database }) {
         200: { description: 'The file', schema: z.string(), contentType: 'text/csv' },
         206: { description: 'A part of the file', schema: z.string(), contentType: 'text/csv' },
       },
-      problems: [404, 409, 416],
+      problems: [404, 409, 412, 416],
       handle: async ({ params, res }) => {
         const { id, state } = await find(db, params.id);
         if (state === 'failed') throw new Problem(409, 'The export failed: it has no file.');

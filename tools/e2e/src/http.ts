@@ -3,6 +3,7 @@ import https from 'node:https';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Answer as Seen } from '@keelson/openapi';
 import { inject } from 'vitest';
+import { connection } from './reach.ts';
 
 export type Sent = {
   headers?: Record<string, string>;
@@ -46,6 +47,7 @@ function sendOnce(method: string, path: string, { headers, json, body }: Sent = 
     const fail = (error: Error) =>
       reject(new Error(`${method} ${path.slice(0, 200)}: ${error.message}`, { cause: error }));
     const request = (secure ? https : http).request(url, {
+      ...connection,
       agent: agents[secure ? 'https:' : 'http:'],
       servername: url.hostname, // whatever the header says
       method,

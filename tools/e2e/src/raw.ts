@@ -1,6 +1,7 @@
 import net from 'node:net';
 import tls from 'node:tls';
 import { inject } from 'vitest';
+import { connection } from './reach.ts';
 
 export type RawAnswer = { statuses: number[]; text: string; closed: boolean };
 
@@ -13,7 +14,13 @@ const TIMEOUT_MS = 40_000;
 export function connectRaw(): net.Socket {
   const { protocol, hostname, port } = new URL(inject('baseUrl'));
   if (protocol === 'http:') return net.connect({ host: hostname, port: Number(port || 80) });
-  return tls.connect({ host: hostname, port: Number(port || 443), servername: hostname, ALPNProtocols: ['http/1.1'] });
+  return tls.connect({
+    ...connection,
+    host: hostname,
+    port: Number(port || 443),
+    servername: hostname,
+    ALPNProtocols: ['http/1.1'],
+  });
 }
 
 /** Sends the bytes as they are. @returns all that comes back, until the proxy closes or has nothing more to say */
