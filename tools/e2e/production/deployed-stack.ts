@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { openComposeStack, succeeded, type ComposeStack } from '../compose/compose-stack.ts';
 
 /** All of a test's requests come from one client. */
-const ONE_CLIENT = 'services: { proxy: { environment: { PROXY_RATE_LIMIT: 10000r/s, PROXY_CLIENT_REQUESTS: 10000 } } }\n';
+const ONE_CLIENT =
+  'services: { proxy: { environment: { PROXY_RATE_LIMIT: 10000r/s, PROXY_CLIENT_REQUESTS: 10000 } } }\n';
 
 /** What is read of the environment by all that acts on it. */
 export const SETTINGS = { STACK: 'e2e', COMPOSE_ENV_FILES: '.env.e2e', DEPLOY_BY: 'the test' };

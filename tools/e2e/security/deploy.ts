@@ -43,8 +43,14 @@ export default async function deploy({ provide }: TestProject) {
   const scratch = mkdtempSync(join(tmpdir(), `${NAME}-`));
   const clone = freshClone();
   const ingress = await ownIngress(NAME);
-  const settings = { ...ingress.settings, IMAGE_TAG: 'v1' };
+  // As many connections of one client as there may be by default.
+  const settings = { ...ingress.settings, INGRESS_CLIENT_CONNECTIONS: '500', IMAGE_TAG: 'v1' };
   const stack = await openDeployedStack(clone.folder, NAME, settings, ['checked-often.yml']);
+  // Any number of requests in a second, and as many at once as there may be by default.
+  writeFileSync(
+    join(clone.folder, 'one-client.yml'),
+    'services: { proxy: { environment: { PROXY_RATE_LIMIT: 10000r/s } } }\n',
+  );
   const remove = async () => {
     await removeDeployed(stack, ingress.network);
     clone.remove();
@@ -61,6 +67,8 @@ export default async function deploy({ provide }: TestProject) {
     const { httpPort, tlsPort } = ingress;
     const domain = `${stack.project}.keelson.test`;
     const folder = clone.folder;
+    provide('baseUrl', `https://${domain}:${tlsPort}`);
+    provide('reach', { address: '127.0.0.1', ca });
     provide('deployed', { folder, name: NAME, settings, host: '127.0.0.1', httpPort, tlsPort, domain, ca });
   } catch (error) {
     console.error(await stack.account());

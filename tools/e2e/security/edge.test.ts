@@ -1,0 +1,2 @@
+import '../src/leave-clean.ts';
+import '../src/edge.test.ts';
