@@ -9,6 +9,7 @@ import { until } from './until.ts';
 
 const OTHERS = [...services.filter((name) => name !== 'roster-api'), 'provision'];
 const SERVICES = ['roster-api', ...OTHERS];
+const IN_PROXY = 'http://127.0.0.1:8080/';
 
 const clone = freshClone();
 let stack: ComposeStack;
@@ -103,20 +104,43 @@ describe('the proxy', () => {
     await until('a replica that came back is served', 5, async () => (await fetch(`${stack.url}/api/v1/workers`)).ok);
   });
 
+  /** A proxy of its own, with other limits, and curl in it. */
+  async function startProxy(...options: string[]) {
+    const id = succeeded(await stack.compose('run', '--detach', '--no-deps', ...options, 'proxy'));
+    const ask = (...args: string[]) => stack.docker('exec', id, 'curl', '-si', '-HX-Request-Id: limited', ...args);
+    await until('the proxy', 10, async () => (await ask(`${IN_PROXY}healthz`)).status === 0);
+    const answersTo = async (...args: string[]) => succeeded(await ask(...args)).split(/(?=HTTP\/1.1 )/);
+    return { answersTo, remove: () => stack.docker('rm', '--force', id) };
+  }
+  const statusOf = (answer: string) => answer.slice(9, 12);
+
   test('answers 429 to a client that asks too often', async () => {
-    const limits = ['--env=PROXY_RATE_LIMIT=1r/s', '--env=PROXY_RATE_BURST=2'];
-    const id = succeeded(await stack.compose('run', '--detach', '--no-deps', ...limits, 'proxy'));
-    const url = 'http://127.0.0.1:8080/';
-    const ask = (...urls: string[]) => stack.docker('exec', id, 'curl', '-si', '-HX-Request-Id: limited', ...urls);
-    await until('the proxy', 10, async () => (await ask(`${url}healthz`)).status === 0);
-    const answers = succeeded(await ask(url, url, url, url)).split(/^(?=HTTP\/1.1 )/m);
-    expect(answers.map((answer) => answer.slice(9, 12))).toEqual(['200', '200', '200', '429']);
+    const { answersTo, remove } = await startProxy('--env=PROXY_RATE_LIMIT=1r/s', '--env=PROXY_RATE_BURST=2');
+    const answers = await answersTo(IN_PROXY, IN_PROXY, IN_PROXY, IN_PROXY);
+    expect(answers.map(statusOf)).toEqual(['200', '200', '200', '429']);
     const [head, body] = answers[3]!.split('\r\n\r\n');
     expect(head).toMatch(/^content-type: application\/problem\+json\r$/im);
     expect(head).toMatch(/^retry-after: 1\r$/im);
     expect(head).toMatch(/^x-request-id: limited\r$/im);
     expect(JSON.parse(body!)).toMatchObject({ type: 'about:blank', status: 429, requestId: 'limited' });
-    await stack.docker('rm', '--force', id);
+    await remove();
+  });
+
+  test('answers 429 to a client that asks for tokens too often, and for nothing else', async () => {
+    // A page in the place of the service: a POST that comes to it is a 405 or a 404.
+    const place = join(clone.folder, 'tokens.conf');
+    writeFileSync(place, 'location /api/identity/tokens { alias /srv/console/index.html; }\n');
+    const mount = `--volume=${place}:/etc/nginx/services/tokens.conf:ro`;
+    const { answersTo, remove } = await startProxy(
+      '--env=PROXY_TOKEN_RATE_LIMIT=1r/m',
+      '--env=PROXY_TOKEN_RATE_BURST=1',
+      mount,
+    );
+    const tokens = `${IN_PROXY}api/identity/tokens`;
+    const posts = await answersTo('-XPOST', tokens, `${tokens}/`, `${IN_PROXY}api//identity/%74okens`, tokens);
+    expect(posts.map(statusOf)).toEqual(['405', '404', '429', '429']);
+    expect((await answersTo(tokens, IN_PROXY, tokens)).map(statusOf)).toEqual(['200', '200', '200']);
+    await remove();
   });
 });
 
