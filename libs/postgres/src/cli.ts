@@ -2,14 +2,15 @@ import { parseArgs } from 'node:util';
 import { postgresUrl, readConfig, wholeNumber } from '@keelson/config';
 import { z } from 'zod';
 import { awaitMigrations, migrate } from './migrate.ts';
+import { schemaOf, withSchema } from './pool.ts';
 import { reasonOf, waitForPostgres } from './ready.ts';
 
 const USAGE = `Usage: database ready|migrate|await [--prisma DIR]
   ready    waits until the database answers a query
-  migrate  applies the pending migrations of DIR, one process at a time
+  migrate  applies the pending migrations of DIR, one process at a time, as the role of MIGRATOR_URL
   await    waits until another process has applied them
-Reads DATABASE_URL (its password may be in DATABASE_PASSWORD_FILE), PRISMA_DIR (the default of --prisma) and
-DATABASE_WAIT_SECONDS (60).`;
+Reads DATABASE_URL and MIGRATOR_URL (their passwords may be in DATABASE_PASSWORD_FILE and MIGRATOR_PASSWORD_FILE),
+PRISMA_DIR (the default of --prisma) and DATABASE_WAIT_SECONDS (60).`;
 
 const say = (line: string) => process.stderr.write(`${line}\n`);
 
@@ -31,7 +32,8 @@ async function main() {
     DATABASE_WAIT_SECONDS: wholeNumber(1, 3600).default(60),
     PRISMA_DIR: z.string().default('prisma'),
   });
-  const url = config.DATABASE_URL;
+  // Only who migrates has the migrator's password.
+  const url = verb === 'migrate' ? readMigratorUrl(schemaOf(config.DATABASE_URL)) : config.DATABASE_URL;
   const prismaDir = values.prisma ?? config.PRISMA_DIR;
   const patience = { seconds: config.DATABASE_WAIT_SECONDS, say };
   if (verb !== 'await') await waitForPostgres(url, patience);
@@ -41,6 +43,9 @@ async function main() {
   }
   if (verb === 'await') await awaitMigrations(url, prismaDir, { ...patience, seconds: 600 });
 }
+
+const readMigratorUrl = (schema: string | undefined) =>
+  withSchema(readConfig({ MIGRATOR_URL: postgresUrl }).MIGRATOR_URL, schema);
 
 await main().catch((error) => {
   say(reasonOf(error));

@@ -6,6 +6,12 @@ import type { Say } from './ready.ts';
 /** The advisory lock that everything which changes the structure of a database takes: one at a time in one database. */
 const STRUCTURE = 'keelson:structure';
 
+/** lock_not_available, deadlock_detected */
+const LOCKED = new Set(['55P03', '40P01']);
+
+/** Whether a statement could not have a table because others use it, so that it may be tried again. */
+export const isLocked = (error: unknown) => LOCKED.has((error as { code?: string }).code ?? '');
+
 /**
  * Runs `act` while no other process changes this database's structure. The lock is asked for again and again rather
  * than waited for: a session that waits inside a query holds a snapshot, and CREATE INDEX CONCURRENTLY waits for

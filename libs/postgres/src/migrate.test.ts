@@ -130,7 +130,7 @@ test('a migration whose process was killed runs again', async () => {
 test('a migration whose process was killed is not run beside what Postgres still does of it', async () => {
   write('1_table', 'CREATE TABLE t1 (id int);');
   write('2_slow', 'SELECT pg_sleep(2); INSERT INTO t1 VALUES (1);');
-  const env = { ...process.env, DATABASE_URL: database.adminUrl };
+  const env = { ...process.env, DATABASE_URL: database.adminUrl, MIGRATOR_URL: database.adminUrl };
   const first = spawn(process.execPath, [join(import.meta.dirname, 'cli.ts'), 'migrate', '--prisma', prismaDir], {
     env,
   });

@@ -2,15 +2,13 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client, type ClientBase, type Pool } from 'pg';
-import { withStructureLock } from './lock.ts';
+import { isLocked, withStructureLock } from './lock.ts';
 import { connection } from './pool.ts';
 import { reasonOf, type Say } from './ready.ts';
 import { applyMigrations, type MigrationFile } from './schema-engine.ts';
 
 const LOCK_TIMEOUT_MS = 3000;
 const ATTEMPTS = 10;
-/** lock_not_available, deadlock_detected */
-const LOCKED = new Set(['55P03', '40P01']);
 
 /** The migrations of a service, in their order: `prisma/migrations/NAME/migration.sql`. */
 export function readMigrations(prismaDir: string): MigrationFile[] {
@@ -37,6 +35,7 @@ export async function pendingMigrations(db: Pool | ClientBase, names: string[]):
  * Applies the pending migrations of a service, one process at a time however many start at once. A migration runs in
  * one transaction, so a failed one leaves nothing behind and can be corrected and run again. Waiting for a table that
  * others use is bounded, because everybody else queues up behind the waiting one, and tried again.
+ * @param url the migrator's, with the service's schema
  * @returns the names of those applied
  * @throws Error that names the file and what Postgres said
  */
@@ -49,6 +48,12 @@ export async function migrate(
   const migrations = readMigrations(prismaDir);
   const names = migrations.map((file) => file.name);
   return withStructureLock(url, { say }, async (session) => {
+    const applied = await applyPending(session);
+    await session.query(PROTECT_RECORD);
+    return applied;
+  });
+
+  async function applyPending(session: Client) {
     const pending = await pendingMigrations(session, names);
     if (pending.length === 0) return [];
     say(`applying ${pending.length} of ${migrations.length} migrations: ${pending.join(', ')}`);
@@ -64,7 +69,7 @@ export async function migrate(
           error,
           migrations.find((file) => file.name === failed),
         )}${reasonOf(error)}`;
-        if (attempt === attempts || !LOCKED.has((error as { code?: string }).code ?? ''))
+        if (attempt === attempts || !isLocked(error))
           throw new Error(
             `migration ${failed} failed: ${reason}\nNothing of it was kept. Correct ${join(prismaDir, 'migrations', failed, 'migration.sql')} and start again.`,
           );
@@ -72,8 +77,16 @@ export async function migrate(
         await delay(200 * attempt);
       }
     }
-  });
+  }
 }
+
+/** Who may write the rows of a schema has no business in the record of its migrations. */
+const PROTECT_RECORD = `DO $$ DECLARE writer regrole; BEGIN
+  FOR writer IN SELECT DISTINCT grantee FROM pg_class, aclexplode(relacl)
+    WHERE pg_class.oid = to_regclass('_prisma_migrations') AND grantee <> relowner AND privilege_type <> 'SELECT' LOOP
+    EXECUTE format('REVOKE INSERT, UPDATE, DELETE ON _prisma_migrations FROM %s', writer);
+  END LOOP;
+END $$`;
 
 /** Waits until another process has applied the migrations of a service. */
 export async function awaitMigrations(url: string, prismaDir: string, { seconds, say }: { seconds: number; say: Say }) {

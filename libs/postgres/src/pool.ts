@@ -38,6 +38,14 @@ export function connection(url: string, settings: Record<string, string> = {}) {
 
 export const schemaOf = (url: string) => new URL(url).searchParams.get('schema') ?? undefined;
 
+/** A URL with another schema, or without one. */
+export function withSchema(url: string, schema: string | undefined) {
+  const changed = new URL(url);
+  if (schema) changed.searchParams.set('schema', schema);
+  else changed.searchParams.delete('schema');
+  return changed.href;
+}
+
 /** A database URL as people may see it: without its password. */
 export function describe(url: string) {
   const { hostname, port, pathname, username } = new URL(url);

@@ -1,22 +1,50 @@
-import { Client } from 'pg';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { connection } from './pool.ts';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client, Pool } from 'pg';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { migrate } from './migrate.ts';
+import { connection, withSchema } from './pool.ts';
 import { provision } from './provision.ts';
 import { createTestDatabase } from './testing.ts';
 
 let database: Awaited<ReturnType<typeof createTestDatabase>>;
-beforeAll(async () => {
+beforeEach(async () => {
   database = await createTestDatabase();
 });
-afterAll(() => database.drop());
+afterEach(() => database.drop());
 
-const id = crypto.randomUUID().slice(0, 8);
-const urlOf = (role: string, password: string, schema?: string) => {
-  const url = Object.assign(new URL(database.adminUrl), { username: `${role}_${id}`, password });
-  if (schema) url.searchParams.set('schema', schema);
-  return url.href;
-};
+let prismaDir: string;
+beforeAll(() => {
+  prismaDir = mkdtempSync(join(tmpdir(), 'prisma-'));
+  mkdirSync(join(prismaDir, 'migrations/1_init'), { recursive: true });
+  writeFileSync(join(prismaDir, 'schema.prisma'), 'datasource db {\n  provider = "postgresql"\n}\n');
+  writeFileSync(join(prismaDir, 'migrations/1_init/migration.sql'), STRUCTURE);
+});
+afterAll(() => rmSync(prismaDir, { recursive: true }));
+
+/** One of each kind. */
+const STRUCTURE = `
+  CREATE TYPE mood AS ENUM ('calm', 'wild');
+  CREATE TABLE seas (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, mood mood NOT NULL);
+  CREATE TABLE ships (id serial PRIMARY KEY, sea int NOT NULL REFERENCES seas, knots int NOT NULL DEFAULT 0);
+  CREATE SEQUENCE voyages;
+  CREATE VIEW sailing AS SELECT ships.id, mood FROM ships JOIN seas ON seas.id = sea;
+  CREATE FUNCTION double(n int) RETURNS int LANGUAGE sql AS 'SELECT n * 2';
+  CREATE FUNCTION faster() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.knots := NEW.knots + 1; RETURN NEW; END $$;
+  CREATE TRIGGER faster BEFORE UPDATE ON ships FOR EACH ROW EXECUTE FUNCTION faster();
+  REVOKE EXECUTE ON FUNCTION double FROM PUBLIC;
+  GRANT EXECUTE ON FUNCTION double TO CURRENT_USER;`;
+
+/** In the name of this run, as roles belong to the whole server. */
+const run = crypto.randomUUID().slice(0, 8);
+const urlOf = (role: string, password: string, schema?: string) =>
+  withSchema(Object.assign(new URL(database.adminUrl), { username: `${role}_${run}`, password }).href, schema);
+const migratorUrl = () => urlOf('migrator', 'm');
 const quiet = () => undefined;
+const provide = (...serviceUrls: string[]) =>
+  provision(database.adminUrl, { migratorUrl: migratorUrl(), serviceUrls }, quiet);
+const migrateFor = (schema: string) => migrate(withSchema(migratorUrl(), schema), prismaDir, quiet);
 
 async function query(url: string, sql: string) {
   const client = new Client(connection(url));
@@ -24,22 +52,173 @@ async function query(url: string, sql: string) {
   return client.query(sql).finally(() => client.end());
 }
 
-test('each service has its schema, and is refused in the schemas of others', async () => {
-  const one = urlOf('one', "it's", 'one');
-  const two = urlOf('two', 'b', 'two');
-  await provision(database.adminUrl, [one, two], quiet);
-  await query(one, 'CREATE TABLE things (id int)');
-  expect((await query(one, "SELECT 'things'::regclass::oid::regclass::text AS name, current_schema()")).rows).toEqual([
-    { name: 'things', current_schema: 'one' },
-  ]);
-  await expect(query(two, 'SELECT * FROM one.things')).rejects.toThrow('permission denied for schema one');
-  await expect(query(two, 'CREATE TABLE public.t (id int)')).rejects.toThrow('permission denied for schema public');
-  await expect(query(two, 'CREATE SCHEMA mine')).rejects.toThrow('permission denied');
+/** Who owns what is in a schema, and the schema. */
+async function owners(schema: string) {
+  const { rows } = await query(
+    database.adminUrl,
+    `SELECT DISTINCT owner::regrole::text FROM (
+       SELECT nspowner AS owner, oid AS namespace FROM pg_namespace
+       UNION ALL SELECT relowner, relnamespace FROM pg_class
+       UNION ALL SELECT proowner, pronamespace FROM pg_proc
+       UNION ALL SELECT typowner, typnamespace FROM pg_type) AS owned
+     WHERE namespace = '${schema}'::regnamespace`,
+  );
+  return rows.map(({ owner }) => owner);
+}
+
+describe('the role of a service', () => {
+  let one: string;
+  let two: string;
+  beforeEach(async () => {
+    [one, two] = [urlOf('one', "it's", 'one'), urlOf('two', 'b', 'two')];
+    await query(database.adminUrl, `GRANT TEMPORARY ON DATABASE ${new URL(one).pathname.slice(1)} TO PUBLIC`);
+    await provide(one, two);
+    await migrateFor('one');
+    await query(one, "INSERT INTO seas (mood) VALUES ('wild'); INSERT INTO ships (sea) VALUES (1)");
+  });
+
+  test('reads and writes the rows of its schema, which is where it looks', async () => {
+    const does = async (sql: string) => (await query(one, sql)).rows;
+    expect(await does("SELECT 'ships'::regclass::oid::regclass::text AS name, current_schema()")).toEqual([
+      { name: 'ships', current_schema: 'one' },
+    ]);
+    expect(await does('SELECT * FROM sailing')).toEqual([{ id: 1, mood: 'wild' }]);
+    expect(await does('UPDATE ships SET knots = 5 RETURNING knots')).toEqual([{ knots: 6 }]);
+    expect(await does('SELECT id FROM ships FOR UPDATE')).toEqual([{ id: 1 }]);
+    expect(await does("SELECT nextval('voyages') AS n, 'calm'::mood AS mood")).toEqual([{ n: '1', mood: 'calm' }]);
+    expect(await does('SELECT count(*)::int FROM _prisma_migrations')).toEqual([{ count: 1 }]);
+    expect(await does('DELETE FROM ships RETURNING id')).toEqual([{ id: 1 }]);
+  });
+
+  test.for([
+    'CREATE TABLE t ()',
+    'CREATE TABLE t (ship int REFERENCES ships)',
+    'CREATE TABLE public.t ()',
+    'CREATE TEMPORARY TABLE t ()',
+    'CREATE VIEW v AS SELECT 1',
+    'CREATE INDEX ON ships (knots)',
+    'CREATE TYPE t AS (n int)',
+    "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    'CREATE TRIGGER t BEFORE UPDATE ON ships FOR EACH ROW EXECUTE FUNCTION faster()',
+    'CREATE SCHEMA mine',
+    'CREATE ROLE r',
+    'CREATE DATABASE d',
+    'CREATE EXTENSION pg_trgm',
+    'DROP TABLE ships',
+    'DROP VIEW sailing',
+    'DROP FUNCTION faster() CASCADE',
+    'DROP TYPE mood CASCADE',
+    'DROP SCHEMA one CASCADE',
+    'TRUNCATE ships',
+    'ALTER TABLE ships ADD COLUMN t int',
+    'ALTER TABLE ships DISABLE TRIGGER faster',
+    "ALTER TYPE mood ADD VALUE 'dull'",
+    'ALTER SEQUENCE voyages RESTART',
+    'ALTER SCHEMA one RENAME TO mine',
+    'ALTER TABLE ships RENAME TO boats',
+    "INSERT INTO _prisma_migrations (id, checksum, migration_name) VALUES ('', '', '')",
+    'UPDATE _prisma_migrations SET checksum = checksum',
+    'DELETE FROM _prisma_migrations',
+    'TRUNCATE _prisma_migrations',
+    'SET ROLE queue_user',
+  ])('is refused %s', async (sql) => {
+    await expect(query(one, sql)).rejects.toMatchObject({ code: '42501' });
+  });
+
+  test.for([
+    'SELECT FROM one.ships',
+    'INSERT INTO one.seas (mood) VALUES (NULL)',
+    'UPDATE one.ships SET knots = 1',
+    'DELETE FROM one.ships',
+    "SELECT nextval('one.voyages')",
+    'SELECT one.faster()',
+    'CREATE TABLE one.t ()',
+    'DROP TABLE one.ships',
+  ])('that is not its own is refused %s', async (sql) => {
+    await expect(query(two, sql)).rejects.toMatchObject({ code: '42501' });
+  });
+
+  test.for(['postgres', 'template1'])('is refused the database %s', async (name) => {
+    const elsewhere = Object.assign(new URL(one), { pathname: `/${name}` }).href;
+    await expect(query(elsewhere, 'SELECT')).rejects.toMatchObject({ code: '42501' });
+  });
+
+  test('is not the migrator, who owns all of it, and owns nothing when this runs again', async () => {
+    await expect(query(one, `SET ROLE migrator_${run}`)).rejects.toMatchObject({ code: '42501' });
+    await provide(one, two);
+    expect(await migrateFor('one')).toEqual([]);
+    expect(await owners('one')).toEqual([`migrator_${run}`]);
+    await expect(query(one, 'DELETE FROM _prisma_migrations')).rejects.toMatchObject({ code: '42501' });
+  });
 });
 
 test('may run again, and then sets the passwords anew', async () => {
-  await provision(database.adminUrl, [urlOf('three', 'old', 'three')], quiet);
-  await provision(database.adminUrl, [urlOf('three', 'new', 'three')], quiet);
+  await provide(urlOf('three', 'old', 'three'));
+  await provide(urlOf('three', 'new', 'three'));
   await expect(query(urlOf('three', 'old'), 'SELECT 1')).rejects.toThrow('password authentication failed');
   await query(urlOf('three', 'new'), 'SELECT 1');
+});
+
+describe('a service that owns its schema, as it once did,', { timeout: 30_000 }, () => {
+  let own: string;
+  beforeEach(async () => {
+    own = urlOf('four', 'f', 'four');
+    const role = `four_${run}`;
+    await query(database.adminUrl, `DROP ROLE IF EXISTS ${role}`);
+    await query(database.adminUrl, `CREATE ROLE ${role} LOGIN PASSWORD 'f'; CREATE SCHEMA four AUTHORIZATION ${role}`);
+    await migrate(own, prismaDir, quiet);
+    expect(await owners('four')).toEqual([role]);
+    await query(own, "INSERT INTO seas (mood) VALUES ('wild')");
+  });
+
+  test('hands it to the migrator, and works all the while', async () => {
+    const pool = new Pool({ ...connection(own), max: 4 });
+    const stopped = new AbortController();
+    let done = 0;
+    async function work() {
+      while (!stopped.signal.aborted) {
+        const client = await pool.connect();
+        await client.query('BEGIN; INSERT INTO ships (sea, knots) VALUES (1, double(2))');
+        await client.query("SELECT nextval('voyages')");
+        await client.query('INSERT INTO seas (mood) SELECT mood FROM sailing LIMIT 1');
+        await client.query('UPDATE ships SET knots = knots + 1 WHERE id = (SELECT max(id) FROM ships)');
+        await client.query('COMMIT');
+        client.release();
+        done++;
+      }
+    }
+    const working = Promise.all([work(), work(), work(), work()]);
+    const enough = (more: number) => expect.poll(() => done, { timeout: 10_000 }).toBeGreaterThan(done + more);
+    await enough(50);
+    await Promise.race([provide(own), working]);
+    await Promise.race([enough(50), working]);
+    stopped.abort();
+    await working;
+    await pool.end();
+    const { rows } = await query(own, 'SELECT count(*)::int FROM ships');
+    expect(rows).toEqual([{ count: done }]);
+    expect(await owners('four')).toEqual([`migrator_${run}`]);
+    expect(await migrateFor('four')).toEqual([]);
+    for (const sql of ['CREATE TABLE t ()', 'TRUNCATE ships', 'DELETE FROM _prisma_migrations'])
+      await expect(query(own, sql)).rejects.toMatchObject({ code: '42501' });
+  });
+
+  test('is waited for briefly and again, while it uses a table for long', async () => {
+    const client = new Client(connection(own));
+    await client.connect();
+    await client.query('BEGIN; INSERT INTO ships (sea) VALUES (1)');
+    const said: string[] = [];
+    const provided = provision(
+      database.adminUrl,
+      { migratorUrl: migratorUrl(), serviceUrls: [own] },
+      (line) => void said.push(line),
+    );
+    await expect.poll(() => said.join('\n'), { timeout: 10_000 }).toContain(' is in use');
+    // Others got on meanwhile.
+    await query(own, 'SET statement_timeout = 1000; INSERT INTO ships (sea) VALUES (1)');
+    await client.query('INSERT INTO seas (mood) SELECT mood FROM sailing; COMMIT');
+    await client.end();
+    await provided;
+    expect(await owners('four')).toEqual([`migrator_${run}`]);
+  });
 });

@@ -1,39 +1,133 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
-import { withStructureLock } from './lock.ts';
+import { isLocked, withStructureLock } from './lock.ts';
 import { connection, schemaOf } from './pool.ts';
-import type { Say } from './ready.ts';
+import { reasonOf, type Say } from './ready.ts';
 
-/** May add and take jobs, as `installQueue` of @keelson/queue grants it; every service role is a member. */
+/** May add and take jobs, as `installQueue` of @keelson/queue grants it; every role here is a member. */
 export const QUEUE_ROLE = 'queue_user';
 
+export type Roles = {
+  /** Of the role that owns every schema and applies the migrations: `postgresql://migrator:password@host/db`. */
+  migratorUrl: string;
+  /** Of each service's role, with its schema where it has one: `postgresql://role:password@host/db?schema=s`. */
+  serviceUrls: string[];
+};
+
 /**
- * Gives every service its role, and its schema where its URL names one: `postgresql://role:password@host/db?schema=s`.
- * A role owns its schema and can read no other. Idempotent; passwords are set again, so that a changed one takes effect.
+ * Gives every service its role, and its schema where its URL names one. There its role reads and writes rows, and nothing
+ * more: what holds them is the migrator's. Idempotent; passwords are set again, so that a changed one takes effect.
  */
-export async function provision(adminUrl: string, serviceUrls: string[], say: Say) {
+export async function provision(adminUrl: string, { migratorUrl, serviceUrls }: Roles, say: Say) {
   await withStructureLock(adminUrl, { say }, async () => {
     const client = new Client(connection(adminUrl));
     await client.connect();
     try {
-      await client.query('REVOKE ALL ON SCHEMA public FROM PUBLIC');
+      await client.query(CLOSE_DATABASES);
       await ensureRole(client, QUEUE_ROLE, 'NOLOGIN');
-      for (const url of serviceUrls) await provisionService(client, url);
+      const migrator = await ensureLogin(client, migratorUrl);
+      for (const url of serviceUrls) await provisionService(client, url, migrator, say);
     } finally {
       await client.end();
     }
   });
 }
 
-async function provisionService(client: Client, url: string) {
+/** What Postgres lets everybody do, in this database and in those that it makes for itself. */
+const CLOSE_DATABASES = `
+  REVOKE ALL ON SCHEMA public FROM PUBLIC;
+  DO $$ DECLARE name text; BEGIN
+    EXECUTE format('REVOKE CREATE, TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
+    FOR name IN SELECT datname FROM pg_database
+      WHERE datname IN ('postgres', 'template1') AND datname <> current_database() LOOP
+      EXECUTE format('REVOKE CONNECT ON DATABASE %I FROM PUBLIC', name);
+    END LOOP;
+  END $$`;
+
+async function provisionService(client: Client, url: string, migrator: string, say: Say) {
+  const role = await ensureLogin(client, url);
+  if (!schemaOf(url)) return;
+  const schema = client.escapeIdentifier(schemaOf(url)!);
+  const inSchema = `ALTER DEFAULT PRIVILEGES FOR ROLE ${migrator} IN SCHEMA ${schema}`;
+  await client.query(`CREATE SCHEMA IF NOT EXISTS ${schema} AUTHORIZATION ${migrator}`);
+  await client.query(`ALTER ROLE ${role} SET search_path = ${schema}`);
+  await client.query(`GRANT USAGE ON SCHEMA ${schema} TO ${role}`);
+  // Of what is made later: functions and types are everybody's who may use the schema.
+  await client.query(`${inSchema} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO ${role}`);
+  await client.query(`${inSchema} GRANT USAGE ON SEQUENCES TO ${role}`);
+  if (await ownsSomething(client, role)) {
+    say(`${role} owns what is in the schema ${schema}: that becomes ${migrator}'s`);
+    await handOver(client, { role, schema, migrator }, say);
+  }
+}
+
+/** Quoted. */
+type Names = Record<'role' | 'schema' | 'migrator', string>;
+
+/**
+ * From a service that owns its schema to the migrator, while the service works: each thing in a transaction with the right
+ * to use it, since an owner's own rights go with what it owns. Until the last is handed over, the migrator may use what is
+ * still the service's, as a view has to whose owner he is.
+ */
+async function handOver(client: Client, { role, schema, migrator }: Names, say: Say) {
+  await client.query(`
+    ALTER SCHEMA ${schema} OWNER TO ${migrator};
+    GRANT USAGE ON SCHEMA ${schema} TO ${role};
+    GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${schema} TO ${migrator}`);
+  const { rows } = await client.query(RELATIONS, [role]);
+  for (const { name, isSequence } of rows)
+    await insist(
+      client,
+      `ALTER TABLE ${name} OWNER TO ${migrator};
+       ${isSequence ? '' : `GRANT SELECT, INSERT, UPDATE, DELETE ON ${name} TO ${role};`}
+       GRANT USAGE ON ALL SEQUENCES IN SCHEMA ${schema} TO ${role}`,
+      (reason, attempt) => say(`${name} is in use (${reason}): try ${attempt} of ${ATTEMPTS}`),
+    );
+  await client.query(`
+    REASSIGN OWNED BY ${role} TO ${migrator};
+    GRANT EXECUTE ON ALL ROUTINES IN SCHEMA ${schema} TO ${role}`);
+}
+
+/** What a role owns, but for the sequences of columns, which go with their tables. */
+const RELATIONS = `
+  SELECT oid::regclass::text AS name, relkind = 'S' AS "isSequence" FROM pg_class
+  WHERE relowner = $1::regrole AND (relkind IN ('r', 'p', 'v', 'm', 'f') OR relkind = 'S' AND NOT EXISTS (
+    SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = oid AND deptype IN ('a', 'i')))`;
+
+const ATTEMPTS = 30;
+
+/**
+ * Who waits for a table holds up everybody behind him: so this waits briefly, and again. One table at a time, since a
+ * transaction that has one and wants the next waits for those that want them in another order.
+ */
+async function insist(client: Client, sql: string, sayAgain: (reason: string, attempt: number) => void) {
+  for (let attempt = 1; ; attempt += 1)
+    try {
+      return await client.query(`SET LOCAL lock_timeout = 200; ${sql}`);
+    } catch (error) {
+      if (attempt === ATTEMPTS || !isLocked(error)) throw error;
+      sayAgain(reasonOf(error), attempt + 1);
+      await delay(1000);
+    }
+}
+
+async function ownsSomething(client: Client, role: string) {
+  const { rowCount } = await client.query(
+    `SELECT FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND refobjid = $1::regrole AND deptype = 'o'
+       AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) LIMIT 1`,
+    [role],
+  );
+  return rowCount! > 0;
+}
+
+/** The role that a URL names, with its password. @returns its name, quoted */
+async function ensureLogin(client: Client, url: string) {
   const { username, password } = new URL(url);
   const role = decodeURIComponent(username);
   await ensureRole(client, role, `LOGIN PASSWORD ${client.escapeLiteral(decodeURIComponent(password))}`);
   const name = client.escapeIdentifier(role);
   await client.query(`GRANT ${QUEUE_ROLE} TO ${name} WITH INHERIT TRUE, SET FALSE`);
-  const schema = schemaOf(url);
-  if (!schema) return;
-  await client.query(`CREATE SCHEMA IF NOT EXISTS ${client.escapeIdentifier(schema)} AUTHORIZATION ${name}`);
-  await client.query(`ALTER ROLE ${name} SET search_path = ${client.escapeIdentifier(schema)}`);
+  return name;
 }
 
 async function ensureRole(client: Client, role: string, attributes: string) {

@@ -6,7 +6,7 @@ import { GenericContainer, getContainerRuntimeClient, Wait } from 'testcontainer
 import { inject } from 'vitest';
 import type { TestProject } from 'vitest/node';
 import { migrate } from './migrate.ts';
-import { connection } from './pool.ts';
+import { connection, withSchema } from './pool.ts';
 import { provision } from './provision.ts';
 import { waitForPostgres } from './ready.ts';
 
@@ -46,9 +46,10 @@ async function makeTemplate(serverUrl: string, root: string): Promise<string> {
   const role = `test_${basename(root).replaceAll('-', '_')}`;
   const schema = readSchema(root);
   await execute(serverUrl, `CREATE DATABASE ${TEMPLATE}`);
-  const templateUrl = withParts(serverUrl, { username: role, password: 'test', pathname: TEMPLATE, schema });
-  await provision(withParts(serverUrl, { pathname: TEMPLATE }), [templateUrl], quiet);
-  if (existsSync(join(root, 'prisma'))) await migrate(templateUrl, join(root, 'prisma'), quiet);
+  const urlOf = (username: string) => withParts(serverUrl, { username, password: 'test', pathname: TEMPLATE });
+  const [templateUrl, migratorUrl] = [withSchema(urlOf(role), schema), urlOf('test_migrator')];
+  await provision(withParts(serverUrl, { pathname: TEMPLATE }), { migratorUrl, serviceUrls: [templateUrl] }, quiet);
+  if (existsSync(join(root, 'prisma'))) await migrate(withSchema(migratorUrl, schema), join(root, 'prisma'), quiet);
   return templateUrl;
 }
 
@@ -56,6 +57,8 @@ async function makeTemplate(serverUrl: string, root: string): Promise<string> {
 export async function createTestDatabase() {
   const name = `test_${crypto.randomUUID().replaceAll('-', '')}`;
   await execute(inject('postgresUrl'), `CREATE DATABASE ${name} TEMPLATE ${TEMPLATE}`);
+  // What provisioning does to a database itself is not copied.
+  await execute(inject('postgresUrl'), `REVOKE TEMPORARY ON DATABASE ${name} FROM PUBLIC`);
   return {
     url: withParts(inject('templateUrl'), { pathname: name }),
     adminUrl: withParts(inject('postgresUrl'), { pathname: name }),
@@ -93,14 +96,8 @@ function readSchema(root: string): string | undefined {
   return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).schema : undefined;
 }
 
-function withParts(
-  url: string,
-  { schema, ...parts }: { username?: string; password?: string; pathname?: string; schema?: string | undefined },
-) {
-  const changed = Object.assign(new URL(url), parts);
-  if (schema) changed.searchParams.set('schema', schema);
-  return changed.href;
-}
+const withParts = (url: string, parts: { username?: string; password?: string; pathname?: string }) =>
+  Object.assign(new URL(url), parts).href;
 
 async function execute(url: string, sql: string) {
   const client = new Client(connection(url));

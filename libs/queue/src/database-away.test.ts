@@ -64,7 +64,7 @@ test('a worker outlasts a restart of Postgres, also with a job that ends meanwhi
   const dir = join(folder, 'data');
   let postgres = await startPostgres({ dir, password: 'secret' });
   const { url, port } = postgres;
-  await provision(url, [], quiet);
+  await provision(url, { migratorUrl: url, serviceUrls: [] }, quiet);
   await installQueue(url, quiet);
   const enqueueHere = (name: string) =>
     withClient(url, (client) =>

@@ -24,7 +24,7 @@ beforeEach(async () => {
 
 function provision(env: Record<string, string>) {
   return new Promise<{ code: number; output: string }>((resolve) => {
-    const withDefaults = { DATABASE_WAIT_SECONDS: '1', ...env };
+    const withDefaults = { DATABASE_WAIT_SECONDS: '1', MIGRATOR_URL: urlOf('migrator', 'hunter1'), ...env };
     const child = execFile(process.execPath, [MAIN], { env: withDefaults }, (_, stdout, stderr) =>
       resolve({ code: child.exitCode!, output: stdout + stderr }),
     );
@@ -52,7 +52,9 @@ test('makes the roles, their schemas and the queue, and may run again', async ()
   const done = { code: 0, output: expect.stringContaining('2 services and the queue') };
   expect(await provision(env)).toEqual(done);
   expect(await provision(env)).toEqual(done);
-  await query(env.ONE_API_DATABASE_URL, 'CREATE TABLE things (id int)');
+  await query(urlOf('migrator', 'hunter1', 'one'), 'CREATE TABLE things (id int)');
+  await query(env.ONE_API_DATABASE_URL, 'INSERT INTO things VALUES (1)');
+  await expect(query(env.ONE_API_DATABASE_URL, 'DROP TABLE things')).rejects.toThrow('must be owner of table things');
   await query(env.ONE_API_DATABASE_URL, "SELECT graphile_worker.add_job('greet')");
   expect(await query(env.TWO_WORKER_DATABASE_URL, 'SELECT task_identifier FROM graphile_worker.jobs')).toEqual([
     { task_identifier: 'greet' },
@@ -81,7 +83,7 @@ test('takes a password apart from its URL, whatever its characters', async () =>
   const own = new URL(urlOf('six', '', 'six'));
   const env = { DATABASE_URL: database.adminUrl, SIX_API_DATABASE_URL: own.href, SIX_API_DATABASE_PASSWORD_FILE: file };
   expect(await provision(env)).toMatchObject({ code: 0, output: expect.stringContaining('1 services and the queue') });
-  await query(urlOf('six', encodeURIComponent(password), 'six'), 'CREATE TABLE things (id int)');
+  await query(urlOf('six', encodeURIComponent(password), 'six'), 'SELECT 1');
 });
 
 test('several at once wait for each other', async () => {
@@ -114,6 +116,8 @@ test.for([
   ['ONE_API_DATABASE_URL', 'postgresql://one@host/keelson', 'must name a role, and its password'],
   ['ONE_API_DATABASE_URL_FILE', '/nowhere', 'cannot be read from /nowhere (ENOENT)'],
   ['ONE_API_DATABASE_PASSWORD_FILE', '/nowhere', 'cannot be read from /nowhere (ENOENT)'],
+  ['MIGRATOR_URL', 'postgresql://migrator@host/keelson', 'must name a role, and its password'],
+  ['MIGRATOR_URL', '', 'is missing: set MIGRATOR_URL or MIGRATOR_URL_FILE'],
   ['DATABASE_URL', '', 'is missing: set DATABASE_URL or DATABASE_URL_FILE'],
 ] as const)('a bad configuration is named: %s=%s', async ([name, value, problem]) => {
   const { code, output } = await provision({ DATABASE_URL: database.adminUrl, [name]: value });
