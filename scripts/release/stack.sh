@@ -193,12 +193,15 @@ release() {
   IMAGE_TAG=$1 docker compose "${@:2}"
 }
 
-# one_shots release|rehearsal TAG: makes roles, schemas and the queue, and applies the migrations
+# one_shots release|rehearsal TAG: makes roles, schemas and the queue, and applies the migrations, for which a service has
+# the password of the schemas' owner here, and nowhere else
 one_shots() {
-  local service
+  local service secret
+  secret=$(realpath "$(setting SECRETS_DIR)/migrator-password")
   aloud "$1" "$2" run --rm --no-deps --no-TTY --label "keelson.deploy=$project" provision || fail "provision $2 failed: $complaint"
   for service in $(with_schema); do
-    aloud "$1" "$2" run --rm --no-deps --no-TTY --label "keelson.deploy=$project" --env MIGRATE=run "$service" true ||
+    aloud "$1" "$2" run --rm --no-deps --no-TTY --label "keelson.deploy=$project" --env MIGRATE=run \
+      --volume "$secret:/run/secrets/migrator-password:ro" "$service" true ||
       fail "$service $2: $(grep -m 1 'failed: ' "$work/output" || echo "its migrations failed: $complaint")"
   done
 }

@@ -7,6 +7,7 @@ import {
   bakeLine,
   COMPOSE,
   JOBS,
+  MIGRATOR_SECRET,
   OVERRIDE_EXAMPLE,
   passwordFile,
   PRODUCTION,
@@ -68,6 +69,11 @@ export function disagreements(tree: Tree): string[] {
       ),
       ...lacks(
         COMPOSE,
+        `the secret ${MIGRATOR_SECRET} in ${name}`,
+        !container || !schema || container.secrets?.includes(MIGRATOR_SECRET),
+      ),
+      ...lacks(
+        COMPOSE,
         `the secret ${secret} in provision, as its ${variable}_DATABASE_PASSWORD_FILE`,
         provision?.secrets?.includes(secret) &&
           provision.environment?.[`${variable}_DATABASE_PASSWORD_FILE`] === passwordFile(name),
@@ -80,6 +86,11 @@ export function disagreements(tree: Tree): string[] {
         !deployed || deployed.environment?.['MIGRATE'] === 'wait',
       ),
       ...lacks(PRODUCTION, `build: !reset null in ${name}`, !deployed || 'build' in deployed),
+      ...lacks(
+        PRODUCTION,
+        `secrets: !override [${secret}] in ${name}, which leaves ${MIGRATOR_SECRET} out`,
+        !deployed || !schema || (deployed.secrets && !deployed.secrets.includes(MIGRATOR_SECRET)),
+      ),
       ...(kind === 'api'
         ? [
             ...lacks(

@@ -3,7 +3,8 @@ const words = (text: string) => new Set(text.trim().split(/\s+/));
 /** Names of containers, roles, schemas, networks and folders that the stack has already. */
 export const STACK_NAMES = words(`
   adminer api backup backups console data database deploy edge gateway graphile-worker healthz information-schema internal job
-  loopback media metrics nginx openapi postgres provision proxy public queue queue-user readyz template0 template1 worker
+  loopback media metrics migrator nginx openapi postgres provision proxy public queue queue-user readyz template0 template1
+  worker
 `);
 
 /** What no service can be called: it would be taken for a part of the stack, or for the whole. */

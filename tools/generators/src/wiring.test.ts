@@ -34,10 +34,11 @@ describe('a disagreement is told in a sentence', () => {
     ['docker-compose.yml', '  roster-api-password: {', '  other: {', 'lacks the secret roster-api-password.'],
     [
       'docker-compose.yml',
-      '    secrets: [roster-api-password]\n',
+      '    secrets: [roster-api-password, migrator-password]\n',
       '',
       'lacks the secret roster-api-password in roster-api, as its DATABASE_PASSWORD_FILE.',
     ],
+    ['docker-compose.yml', ', migrator-password]', ']', 'lacks the secret migrator-password in roster-api.'],
     [
       'docker-compose.yml',
       '      - roster-api-password\n',
@@ -52,6 +53,12 @@ describe('a disagreement is told in a sentence', () => {
       'lacks MIGRATE: wait in the environment of roster-api.',
     ],
     ['docker-compose.prod.yml', /build: !reset null/g, '', 'lacks build: !reset null in roster-api.'],
+    [
+      'docker-compose.prod.yml',
+      /secrets: !override .*/g,
+      '',
+      'lacks secrets: !override [roster-api-password] in roster',
+    ],
     ['proxy/services/roster-api.conf', 'workers|', '', 'lacks the line "location'],
     ['docker-bake.hcl', '    "roster-api",\n', '', 'lacks the line "roster-api",.'],
     ['docker-bake.hcl', '    "proxy",\n', '', 'lacks the line "proxy",.'],

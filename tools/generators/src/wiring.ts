@@ -85,8 +85,10 @@ const secret = (name: string) =>
   `  ${secretOf(name)}: { file: '\${SECRETS_DIR:?run scripts/setup first}/${secretOf(name)}' }`;
 export const secretOf = (name: string) => `${name}-password`;
 export const passwordFile = (name: string) => `/run/secrets/${secretOf(name)}`;
+export const MIGRATOR_SECRET = secretOf('migrator');
 
-function composeBlock({ name, variable, kind }: Names) {
+function composeBlock({ name, variable, kind, hasDatabase }: Names) {
+  const secrets = [secretOf(name), ...(hasDatabase ? [MIGRATOR_SECRET] : [])];
   return [
     `  ${name}:`,
     '    <<: *own',
@@ -97,7 +99,7 @@ function composeBlock({ name, variable, kind }: Names) {
     '      <<: *environment',
     `      DATABASE_URL: *${name}-url`,
     `      DATABASE_PASSWORD_FILE: ${passwordFile(name)}`,
-    `    secrets: [${secretOf(name)}]`,
+    `    secrets: [${secrets.join(', ')}]`,
     `    networks: [${kind === 'api' ? 'edge, data' : 'data'}]`,
     `    deploy: { resources: { limits: { <<: *limits, memory: '\${${variable}_MEMORY:-256m}' } } }`,
   ];
@@ -151,11 +153,12 @@ function addToProduction(text: string, names: Names) {
   return lines.toString();
 }
 
-function productionBlock({ name, variable, kind }: Names) {
+function productionBlock({ name, variable, kind, hasDatabase }: Names) {
   return [
     `  ${name}:`,
     '    <<: *server',
     '    build: !reset null',
+    ...(hasDatabase ? [`    secrets: !override [${secretOf(name)}]`] : []),
     '    deploy:',
     '      <<: *rolling',
     `      replicas: '\${${variable}_REPLICAS:-${replicas[kind]}}'`,

@@ -59,18 +59,24 @@ async function createWhereMissing(url: string) {
   }
 }
 
-/** The URL of each service's own role. Passwords are new at each start: provisioning sets them. */
+/** The URL of the role that owns what is in the database. Passwords are new at each start: provisioning sets them. */
+export const migratorUrl = (url: string) => roleUrl(url, 'migrator');
+
+/** The URL of each service's own role. */
 export function serviceUrls(url: string, services: Service[]): Record<string, string> {
   const withDatabase = services.filter(({ kind }) => kind !== 'job');
   return Object.fromEntries(withDatabase.map((service) => [service.name, serviceUrl(url, service)]));
 }
 
 function serviceUrl(url: string, { name, schema }: Service): string {
-  const own = new URL(url);
-  own.username = variableName(name).toLowerCase();
-  own.password = newPassword();
+  const own = new URL(roleUrl(url, variableName(name).toLowerCase()));
   if (schema) own.searchParams.set('schema', schema);
   return own.href;
+}
+
+/** The URL of a role, with a password of its own. */
+function roleUrl(url: string, username: string): string {
+  return Object.assign(new URL(url), { username, password: newPassword() }).href;
 }
 
 const newPassword = () => randomBytes(24).toString('base64url');

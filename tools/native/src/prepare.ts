@@ -18,18 +18,20 @@ export async function generateCode({ root, config, output }: Stack, signal: Abor
 /** Runs the jobs that provide for the services, then the services' migrations. */
 export async function prepareDatabase(
   { root, config, services, output }: Stack,
-  adminUrl: string,
+  owners: Record<'postgres' | 'migrator', string>,
   urls: Record<string, string>,
   signal: AbortSignal,
 ): Promise<void> {
   const serviceVariables = Object.entries(urls).map(([name, url]) => [`${variableName(name)}_DATABASE_URL`, url]);
   for (const { name, folder } of services.filter(({ kind }) => kind === 'job')) {
-    const env = { ...config.env, DATABASE_URL: adminUrl, ...Object.fromEntries(serviceVariables) };
+    const own = { ...config.env, DATABASE_URL: owners.postgres, MIGRATOR_URL: owners.migrator };
+    const env = { ...own, ...Object.fromEntries(serviceVariables) };
     await output.step(name, () => run({ args: ['src/main.ts'], cwd: folder, env }, signal));
   }
   for (const { name, folder } of services.filter(({ schema }) => schema !== undefined)) {
     const args = [join(root, 'libs/postgres/src/cli.ts'), 'migrate', '--prisma', join(folder, 'prisma')];
-    const command = { args, cwd: root, env: { ...config.env, DATABASE_URL: urls[name] } };
+    const own = { DATABASE_URL: urls[name], MIGRATOR_URL: owners.migrator };
+    const command = { args, cwd: root, env: { ...config.env, ...own } };
     const work = () => run(command, signal);
     await output.step(`migrations of ${name}`, work, (said) => said.trim().split('\n').at(-1));
   }

@@ -13,7 +13,7 @@ interface Recorded {
 /** What runs in a data folder: for other programs to find it, and for the next start after a kill -9. */
 export interface StackState extends Recorded {
   url: string;
-  /** By service; `postgres` is the superuser's. */
+  /** By service; `postgres` is the superuser's, and `migrator` that of the owner of the schemas. */
   databases: Record<string, string>;
   services: Record<string, Recorded & { url?: string }>;
 }

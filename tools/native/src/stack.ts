@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { createLogger } from '@keelson/logger';
 import type { NativeConfig } from './config.ts';
-import { openDatabase, serviceUrls, type Database } from './database.ts';
+import { openDatabase, migratorUrl, serviceUrls, type Database } from './database.ts';
 import { createGateway } from './gateway.ts';
 import type { Output } from './output.ts';
 import { freePorts, listenLocally, type Listening } from './ports.ts';
@@ -45,8 +45,9 @@ export async function runStack(stack: Stack, signal: AbortSignal): Promise<void>
         failure.abort(new Error(`Postgres has ended: the last lines of ${place}/postgres.log say why.`)),
       );
       const urls = serviceUrls(database.url, services);
-      file.update({ databases: { postgres: database.url, ...urls } });
-      await prepareDatabase(stack, database.url, urls, ending);
+      const owners = { postgres: database.url, migrator: migratorUrl(database.url) };
+      file.update({ databases: { ...owners, ...urls } });
+      await prepareDatabase(stack, owners, urls, ending);
       return urls;
     };
     const work = [openAndPrepare(), generateCode(stack, ending)] as const;
