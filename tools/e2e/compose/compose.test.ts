@@ -62,7 +62,7 @@ describe('scripts/setup', () => {
     expect(Number(settings()['HOST_UID'])).toBeGreaterThan(0);
     expect(settings()['STACK']).toBe(undefined);
     expect(modeOf('.secrets')).toBe(0o700);
-    const names = [...services, 'postgres'].map((name) => `${name}-password`);
+    const names = [...services, 'migrator', 'postgres'].map((name) => `${name}-password`);
     expect(readdirSync(file('.secrets')).toSorted()).toEqual(names.toSorted());
     for (const name of names) {
       expect(secret(name)).toMatch(/^[0-9a-f]{48}\n$/);
@@ -333,6 +333,18 @@ describe('the verbs', () => {
     const other = await stack.run('scripts/psql', '--compose', 'exports-worker', '-c', 'SELECT 1 FROM roster."Worker"');
     expect(other.output).toContain('permission denied for schema roster');
     expect(await script('psql', '--compose', '-Atc', 'SELECT current_user')).toBe('postgres');
+  });
+
+  test.each([
+    'CREATE TABLE t ()',
+    'CREATE TEMPORARY TABLE t ()',
+    'ALTER TABLE "Worker" ADD COLUMN t text',
+    'TRUNCATE "Worker"',
+    'DROP TABLE "Worker"',
+    'DELETE FROM _prisma_migrations',
+  ])('a service, which reads and writes rows, is refused %s', async (statement) => {
+    const { status, output } = await stack.run('scripts/psql', '--compose', 'roster-api', '-c', statement);
+    expect([status, output]).toEqual([1, expect.stringMatching(/permission denied|must be owner/)]);
   });
 
   test('scripts/logs and scripts/shell', async () => {

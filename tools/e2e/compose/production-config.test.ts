@@ -37,7 +37,7 @@ describe('scripts/setup staging', () => {
       REGISTRY: '',
       IMAGE_TAG: '',
     });
-    const names = [...services, 'postgres'].map((name) => `${name}-password`);
+    const names = [...services, 'migrator', 'postgres'].map((name) => `${name}-password`);
     expect(readdirSync(file('.secrets/staging')).toSorted()).toEqual(expect.arrayContaining(names));
     expect(readdirSync(file('.secrets'))).toEqual(['staging']);
     expect(['.env.staging', '.secrets', '.secrets/staging'].map((path) => statSync(file(path)).mode & 0o777)).toEqual([
@@ -81,6 +81,7 @@ type Service = {
   volumes?: Mount[];
   tmpfs?: string[];
   environment?: Record<string, string>;
+  secrets?: { source: string }[];
   depends_on?: Record<string, object>;
   logging?: { options?: Record<string, string> };
   networks: Record<string, { aliases?: string[] } | null>;
@@ -145,6 +146,18 @@ describe('the configuration of a deployed stack', () => {
       expect([name, all[name]!.environment?.['MIGRATE']]).toEqual([name, 'wait']);
       expect([name, Object.keys(all[name]!.depends_on ?? {})]).toEqual([name, ['postgres']]);
     }
+  });
+
+  test('gives each service its own password alone', () => {
+    const passwords = (names: string[]) => names.map((name) => ({ source: `${name}-password` }));
+    const own = Object.fromEntries(services.map((name) => [name, passwords([name])]));
+    const secrets = each(({ secrets = [] }) => secrets.map(({ source }) => ({ source })));
+    expect(secrets).toEqual({
+      ...same([]),
+      ...own,
+      postgres: passwords(['postgres']),
+      provision: expect.arrayContaining(passwords(['postgres', 'migrator', ...services])),
+    });
   });
 
   test('updates services new before old, and the database by itself', () => {

@@ -64,8 +64,13 @@ test('the native stack serves it, and Postgres keeps the services apart', async 
     await until('the stack is up', 180, up);
     for (const route of Object.values(APIS)) await serves(`http://localhost:${port}`, route);
     const { databases } = JSON.parse(readFileSync(join(clone.folder, '.data/stack.json'), 'utf8'));
-    await refuses(databases['trial-orders-api'], ['roster."Worker"', 'trial_shop."TrialItem"']);
-    await refuses(databases['roster-api'], ['trial_orders."TrialOrder"']);
+    await refuses(databases['trial-orders-api'], [
+      'SELECT FROM roster."Worker"',
+      'SELECT FROM trial_shop."TrialItem"',
+      'CREATE TABLE trial ()',
+      'TRUNCATE "TrialOrder"',
+    ]);
+    await refuses(databases['roster-api'], ['SELECT FROM trial_orders."TrialOrder"']);
     await works(databases['postgres']);
   } catch (error) {
     console.error(output);
@@ -82,10 +87,10 @@ async function connected(url: string, use: (client: Client) => Promise<void>) {
   await use(client).finally(() => client.end());
 }
 
-const refuses = (url: string, tables: string[]) =>
+const refuses = (url: string, statements: string[]) =>
   connected(url, async (client) => {
-    for (const table of tables)
-      await expect(client.query(`SELECT FROM ${table}`)).rejects.toMatchObject({ code: '42501' }); // insufficient_privilege
+    for (const statement of statements)
+      await expect(client.query(statement)).rejects.toMatchObject({ code: '42501' }); // insufficient_privilege
   });
 
 /** A job that is added is done by the generated worker, which writes that into its own table. */
