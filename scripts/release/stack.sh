@@ -93,8 +93,9 @@ read_services() {
   done | sort -s -k 1,1 | cut -d ' ' -f 2- >"$work/services"
 }
 
+# Also those that only one-shots have.
 secrets() {
-  sed -n '/^secrets:/,/^[^ ]/s/^  \([a-z0-9-]*\):.*/\1/p' "$work/config.yml"
+  docker compose --profile one-shot config | sed -n '/^secrets:/,/^[^ ]/s/^  \([a-z0-9-]*\):.*/\1/p'
 }
 
 check_secrets() {
