@@ -16,6 +16,8 @@ declare module 'vitest' {
     postgresUrl: string;
     /** Of the service's role, in the template database. */
     templateUrl: string;
+    /** Of the role that owns the service's schema there. */
+    migratorUrl: string;
   }
 }
 
@@ -32,7 +34,9 @@ export default async function setup(project: TestProject) {
   const server = await startServer();
   try {
     project.provide('postgresUrl', server.url);
-    project.provide('templateUrl', await makeTemplate(server.url, project.config.root));
+    const template = await makeTemplate(server.url, project.config.root);
+    project.provide('templateUrl', template.url);
+    project.provide('migratorUrl', template.migratorUrl);
     return server.stop;
   } catch (error) {
     await server.stop();
@@ -41,16 +45,16 @@ export default async function setup(project: TestProject) {
 }
 
 /** @param root the project's folder: service.json says its schema, prisma/ holds its migrations, where it has them */
-async function makeTemplate(serverUrl: string, root: string): Promise<string> {
+async function makeTemplate(serverUrl: string, root: string) {
   await waitForPostgres(serverUrl, { seconds: 60, say: quiet });
   const role = `test_${basename(root).replaceAll('-', '_')}`;
   const schema = readSchema(root);
   await execute(serverUrl, `CREATE DATABASE ${TEMPLATE}`);
   const urlOf = (username: string) => withParts(serverUrl, { username, password: 'test', pathname: TEMPLATE });
-  const [templateUrl, migratorUrl] = [withSchema(urlOf(role), schema), urlOf('test_migrator')];
-  await provision(withParts(serverUrl, { pathname: TEMPLATE }), { migratorUrl, serviceUrls: [templateUrl] }, quiet);
-  if (existsSync(join(root, 'prisma'))) await migrate(withSchema(migratorUrl, schema), join(root, 'prisma'), quiet);
-  return templateUrl;
+  const [url, migratorUrl] = [withSchema(urlOf(role), schema), withSchema(urlOf('test_migrator'), schema)];
+  await provision(withParts(serverUrl, { pathname: TEMPLATE }), { migratorUrl, serviceUrls: [url] }, quiet);
+  if (existsSync(join(root, 'prisma'))) await migrate(migratorUrl, join(root, 'prisma'), quiet);
+  return { url, migratorUrl };
 }
 
 /** A database of its own, a copy of the template: `url` is the service's, `adminUrl` a superuser's. */
@@ -62,6 +66,8 @@ export async function createTestDatabase() {
   return {
     url: withParts(inject('templateUrl'), { pathname: name }),
     adminUrl: withParts(inject('postgresUrl'), { pathname: name }),
+    /** What the service's role may not: such as altering a table. */
+    asMigrator: (sql: string) => execute(withParts(inject('migratorUrl'), { pathname: name }), sql),
     drop: () => execute(inject('postgresUrl'), `DROP DATABASE ${name} WITH (FORCE)`),
   };
 }

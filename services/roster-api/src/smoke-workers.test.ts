@@ -18,7 +18,7 @@ afterAll(async () => {
 });
 
 const smoke = () => smokeWorkers(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
-const sql = (statement: string) => db.$executeRawUnsafe(statement);
+const sql = database.asMigrator;
 const columns = await db.$queryRaw<{ table: string; column: string }[]>`
   SELECT table_name AS table, column_name AS column FROM information_schema.columns
   WHERE table_schema = current_schema() AND table_name NOT LIKE '\\_%'`;
