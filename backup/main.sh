@@ -23,7 +23,9 @@ for part in database stream take restore; do
   . "$library/$part.sh"
 done
 
+# shellcheck disable=SC2034 # the parts use it
 BACKUPS=/backups
+# shellcheck disable=SC2034
 SEGMENT_BYTES=$((16 * 1024 * 1024))
 export PGUSER=postgres PGHOST=/run/postgresql PGDATABASE=keelson TZ=UTC PGTZ=UTC PGCONNECT_TIMEOUT=5
 

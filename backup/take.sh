@@ -85,6 +85,7 @@ compare_media() { # compare_media FOLDER
 # Those of a chain, or of all, the oldest first.
 verified() { # verified [CHAIN]
   local folder
+  # shellcheck disable=SC2231 # unquoted, because what stands for all of them is a pattern
   for folder in "$BACKUPS"/${1:-backup_*}/[0-9]*Z; do echo "${folder##*/} $folder"; done | sort | sed 's/^[^ ]* //'
 }
 

@@ -57,6 +57,7 @@ networks() { # each as NAME own|internal|external
 # As Compose would, which also uses them: but for those that a driver keeps elsewhere.
 make_volumes() {
   local name
+  # shellcheck disable=SC2013 # a volume's name has no spaces
   for name in $(awk '
     /^[^ ]/ { print_volume(); in_volumes = $1 == "volumes:" }
     !in_volumes { next }

@@ -29,6 +29,11 @@ export const suites: Record<string, Suite> = {
       return projects.state === 'passed' ? succeeds(lintOutsideProjects(context), context) : projects;
     },
   },
+  static: {
+    title: 'static',
+    about: 'migrations, Dockerfiles, Compose files, shell scripts, secrets, packages and their licences',
+    run: (context) => succeeds(node(context, 'tools/static-checks/src/main.ts'), context),
+  },
   types: {
     title: 'types',
     about: 'the TypeScript compiler, strict',
