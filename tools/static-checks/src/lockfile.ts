@@ -48,7 +48,11 @@ export const lockfile: Check = ({ files, read }) => {
     if (link && isOurs(resolved)) continue;
     if (!key.includes('node_modules/')) report(key, 'is no package of this repository', INSTALL);
     else if (resolved)
-      report(key, `comes from ${resolved}`, 'take it from the registry; with .npmrc, npm install leaves out where that is.');
+      report(
+        key,
+        `comes from ${resolved}`,
+        'take it from the registry; with .npmrc, npm install leaves out where that is.',
+      );
     else if (!inBundle && !integrity?.startsWith('sha512-'))
       report(key, 'has no sha512 digest', 'remove it from the lock, and run npm install.');
   }
