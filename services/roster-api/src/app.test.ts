@@ -23,8 +23,12 @@ afterAll(async () => {
 });
 beforeEach(() => db.worker.deleteMany());
 
+/** All but who holds a lock, whose end would let those that wait for it go on before theirs. */
 const disconnect = () =>
-  admin.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [name]);
+  admin.query(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND application_name <> 'holder'",
+    [name],
+  );
 const statusOf = async (path: string) => (await call('GET', path)).status;
 
 /** One request of each kind: a read, a write, transactions, one that begins with raw SQL. */
@@ -184,7 +188,7 @@ async function whileDatabase(altered: string, back: string, act: () => Promise<v
 
 /** While another session holds the table. */
 async function whileLocked(table: string, act: () => Promise<void>) {
-  const holder = new Client(database.adminUrl);
+  const holder = new Client({ connectionString: database.adminUrl, application_name: 'holder' });
   holder.on('error', () => undefined);
   await holder.connect();
   await holder.query(`BEGIN; LOCK TABLE roster."${table}"`);
