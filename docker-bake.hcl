@@ -7,6 +7,7 @@ variable "SERVICES" {
   default = [
     "roster-api",
     "exports-worker",
+    "identity-api",
     "provision",
     "ingress",
   ]

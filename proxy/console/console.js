@@ -1,5 +1,6 @@
 const WORKERS = '/api/v1/workers';
 const EXPORTS = '/api/v1/exports';
+const SESSIONS = '/api/v1/sessions';
 const byId = (id) => document.getElementById(id);
 const copyOf = (template) => byId(template).content.firstElementChild.cloneNode(true);
 
@@ -11,15 +12,67 @@ class Problem extends Error {
   }
 }
 
-async function call(method, path, { body, headers, signal } = {}) {
+async function call(method, path, options) {
+  const response = await inSession(method, path, options);
+  return { etag: response.headers.get('ETag'), data: await response.json().catch(() => undefined) };
+}
+
+async function ask(method, path, { body, headers, signal } = {}) {
   const type = body ? { 'Content-Type': 'application/json' } : {};
   const request = { method, signal, headers: { ...type, ...headers }, body: body && JSON.stringify(body) };
-  const response = await fetch(path, request).catch((error) => {
+  return fetch(path, request).catch((error) => {
     if (error.name === 'AbortError') throw error;
     throw new Problem({ title: 'No connection', detail: 'The server did not answer. Is it running?' });
   });
-  if (response.ok) return { etag: response.headers.get('ETag'), data: await response.json().catch(() => undefined) };
+}
+
+async function succeeded(response) {
+  if (response.ok) return response;
   throw new Problem(await response.json().catch(() => ({ title: `The server answered ${response.status}.` })));
+}
+
+/* Session */
+
+/** The tokens, which are kept nowhere else: a page that is loaded again asks for the password again. */
+let session;
+let renewing;
+
+/** A request with the access token. Where there is none that is good, the session is renewed, or whoever is there signs in. */
+async function inSession(method, path, options = {}) {
+  const used = session;
+  const authorization = used && { Authorization: `Bearer ${used.accessToken}` };
+  const response = await ask(method, path, { ...options, headers: { ...options.headers, ...authorization } });
+  if (response.status !== 401) return succeeded(response);
+  if (used === session) {
+    renewing ??= renewSession().finally(() => (renewing = undefined));
+    await renewing;
+  }
+  return inSession(method, path, options);
+}
+
+async function renewSession() {
+  const { refreshToken } = session ?? {};
+  const renewed = refreshToken && (await ask('POST', `${SESSIONS}/refresh`, { body: { refreshToken } }));
+  session = renewed?.ok ? await renewed.json() : await signIn();
+}
+
+function signIn() {
+  const [dialog, credentials] = [byId('sign-in'), byId('credentials')];
+  dialog.oncancel = (event) => event.preventDefault();
+  dialog.showModal();
+  return new Promise((resolve) => {
+    credentials.onsubmit = (event) => {
+      event.preventDefault();
+      const enter = async () => {
+        const body = Object.fromEntries(new FormData(credentials));
+        const begun = await (await succeeded(await ask('POST', SESSIONS, { body }))).json();
+        credentials.reset();
+        dialog.close();
+        resolve(begun);
+      };
+      attempt(enter, { button: event.submitter, errors: byId('sign-in-error') });
+    };
+  });
 }
 
 /* Messages */
@@ -233,9 +286,21 @@ function showExport(row, item) {
   created.dateTime = item.createdAt;
   link.hidden = item.state !== 'done';
   link.href = `${EXPORTS}/${item.id}/file`;
+  link.onclick = (event) => {
+    event.preventDefault();
+    attempt(() => download(item));
+  };
   progress.hidden = !isUnderWay(item);
   progress.ariaLabel = 'Rows written';
   if (item.rowsTotal) Object.assign(progress, { max: item.rowsTotal, value: item.rowsDone });
+}
+
+/** A link would come without the access token. */
+async function download({ id }) {
+  const file = await (await inSession('GET', `${EXPORTS}/${id}/file`)).blob();
+  const href = URL.createObjectURL(file);
+  Object.assign(document.createElement('a'), { href, download: `workers-${id}.csv` }).click();
+  URL.revokeObjectURL(href);
 }
 
 const size = (bytes) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);

@@ -4,7 +4,8 @@
 # shellcheck shell=bash
 
 rehearsal() { # rehearsal TAG COMPOSE-ARGUMENT…
-  IMAGE_TAG=$1 REHEARSED=$project COMPOSE_PROJECT_NAME=$project-rehearsal \
+  # A smoke test makes its own tokens: it publishes its keys in the container of the API that it asks.
+  AUTH_JWKS_URL=http://127.0.0.1:3999/jwks.json IMAGE_TAG=$1 REHEARSED=$project COMPOSE_PROJECT_NAME=$project-rehearsal \
     COMPOSE_FILE=$files:scripts/release/rehearsal.yml:$work/yielding.yml docker compose "${@:2}"
 }
 

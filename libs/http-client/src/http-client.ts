@@ -12,6 +12,13 @@ export type CallOptions = {
   signal?: AbortSignal;
 };
 
+export type ClientOptions = {
+  /** Gives the access token that a call is made with. */
+  token?: (() => Promise<string>) | undefined;
+  timeoutMs?: number;
+  longestPauseMs?: number;
+};
+
 /** A service answered with an error, or not at all within the tries. */
 export class CallError extends Error {
   readonly status: number | undefined;
@@ -30,10 +37,13 @@ const PASSING = new Set([408, 425, 429, 502, 503, 504]);
  * Calls between services. A call that found nobody, or was asked to come back, is tried again for about 10 s, which
  * outlasts a deploy: use it for calls that may happen twice.
  */
-export function createClient(baseUrl: string, { timeoutMs = 10_000, longestPauseMs = 5000 } = {}) {
+export function createClient(
+  baseUrl: string,
+  { token, timeoutMs = 10_000, longestPauseMs = 5000 }: ClientOptions = {},
+) {
   return async function call(path: string, options: CallOptions): Promise<unknown> {
     for (let attempt = 1; ; attempt += 1) {
-      const outcome = await attemptCall(new URL(path, baseUrl), options, timeoutMs);
+      const outcome = await attemptCall(new URL(path, baseUrl), options, token, timeoutMs);
       if ('value' in outcome) return outcome.value;
       options.signal?.throwIfAborted();
       const passing = outcome.error.status === undefined || PASSING.has(outcome.error.status);
@@ -45,10 +55,18 @@ export function createClient(baseUrl: string, { timeoutMs = 10_000, longestPause
 }
 
 /** With `node:http`: `fetch` and signals that time out make so much garbage that a job of 5,000 calls takes 100 MB more. */
-async function attemptCall(url: URL, { method = 'GET', body, requestId, signal }: CallOptions, timeoutMs: number) {
+async function attemptCall(
+  url: URL,
+  { method = 'GET', body, requestId, signal }: CallOptions,
+  token: ClientOptions['token'],
+  timeoutMs: number,
+) {
   const failed = (reason: string, status?: number) =>
     new CallError(`${method} ${url.pathname} of ${url.host}: ${reason}`, status);
+  const bearer = await token?.().catch((error: Error) => error);
+  if (bearer instanceof Error) return { error: failed(bearer.message), retryAfterMs: 0 };
   const headers = {
+    ...(bearer ? { authorization: `Bearer ${bearer}` } : {}),
     'x-request-id': requestId,
     accept: 'application/json',
     ...(body === undefined ? {} : { 'content-type': 'application/json' }),

@@ -34,6 +34,7 @@ async function start(handle: Parameters<typeof operation>[0]['handle'], options:
         method: 'get',
         path: '/api/v1/ships/{id}',
         summary: 'Read a ship',
+        access: 'public',
         answers,
         problems: [404],
         handle,
@@ -118,7 +119,15 @@ describe('the log', () => {
 
   test('tells when the client went away before it had asked', async () => {
     const body = z.object({ name: z.string() });
-    const launch = operation({ method: 'post', path: '/ships', summary: 'Launch a ship', body, answers, handle: argo });
+    const launch = operation({
+      method: 'post',
+      path: '/ships',
+      summary: 'Launch a ship',
+      access: 'public',
+      body,
+      answers,
+      handle: argo,
+    });
     await start(argo, { operations: [launch] });
     const { port } = server.address() as AddressInfo;
     const headers = { 'content-type': 'application/json', 'content-length': 100 };
@@ -267,6 +276,7 @@ describe('the description', () => {
     method: 'get',
     path: '/api/v1/ships',
     summary: 'List ships',
+    access: 'public',
     query: z.strictObject({ limit: z.coerce.number().int().default(50), of: z.string(), by: z.string().optional() }),
     answers: { 200: { description: 'Ships', schema: z.array(Ship) } },
     handle: ({ res }) => res.json([{ name: 'Argo' }]),
@@ -275,6 +285,7 @@ describe('the description', () => {
     method: 'post',
     path: '/api/v1/ships',
     summary: 'Launch a ship',
+    access: 'public',
     headers: z.object({ 'x-key': z.string().optional() }),
     body: Ship,
     answers: { 201: { description: 'It', schema: Ship, headers: z.object({ Location: z.string() }) } },
@@ -285,6 +296,7 @@ describe('the description', () => {
     method: 'post',
     path: '/internal/v1/scuttle',
     summary: 'Between services',
+    access: 'public',
     body: z.strictObject({}),
     answers: { 204: { description: 'Done' } },
     handle: ({ res }) => res.status(204).end(),

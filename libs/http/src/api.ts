@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { InvalidToken, type Verifier } from '@keelson/auth';
 import type { Logger } from '@keelson/logger';
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
 import { z } from 'zod';
+import { authorize } from './authorize.ts';
 import { descriptionPath, openApiDocument } from './openapi.ts';
 import { operation, type Operation } from './operation.ts';
 import { Problem, unavailable } from './problem.ts';
@@ -22,6 +24,8 @@ export type ApiOptions = {
   service: Service;
   log: Logger;
   operations: Operation[];
+  /** Checks access tokens: whatever is not public needs it. */
+  verify?: Verifier['verify'];
   /** Operations between services: served here, but neither routed by the proxy nor in the OpenAPI document. */
   internal?: Operation[];
   /** Another address of its OpenAPI document than /api/v1/openapi/<service>.json. */
@@ -45,7 +49,7 @@ const CLIENT_CLOSED = 499;
 
 /** The edge that every API has: request ids, a log line a request, health, its operations, problems. Never listens. */
 export function createApi(options: ApiOptions): Express {
-  const { service, log, operations, internal = [], alsoDescribedAt, ready, isUnavailable } = options;
+  const { service, log, operations, verify = nobody, internal = [], alsoDescribedAt, ready, isUnavailable } = options;
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -57,13 +61,14 @@ export function createApi(options: ApiOptions): Express {
       method: 'get',
       path,
       summary: 'Read this description',
+      access: 'public',
       answers: { 200: { description: 'OpenAPI 3.1', schema: z.looseObject({ openapi: z.string() }) } },
       handle: ({ res }) => res.json(document),
     });
   const addresses = [descriptionPath(service.service), ...(alsoDescribedAt ? [alsoDescribedAt] : [])];
   const described = [...operations, ...addresses.map(describe)];
   const document = openApiDocument(service.service, service.version, described);
-  mount(app, [...described, ...internal]);
+  mount(app, [...described, ...internal], verify);
   app.locals['reads'] = operations.filter(({ method }) => method === 'get').map(({ path }) => path);
   app.use((req) => {
     throw new Problem(404, `There is nothing at ${req.path}.`);
@@ -126,11 +131,14 @@ function health(app: Express, service: Service, ready: ApiOptions['ready']) {
 /** Never empty: Node gives a refused connection to several addresses no message, but a code. */
 const reasonOf = ({ message, code, name }: Error & { code?: string }) => message || code || name;
 
-function mount(app: Express, operations: Operation[]) {
+/** Without one that checks tokens, none is good. */
+const nobody: Verifier['verify'] = () => Promise.reject(new InvalidToken('Access tokens are not taken here.'));
+
+function mount(app: Express, operations: Operation[], verify: Verifier['verify']) {
   const methods = new Map<string, string[]>();
-  for (const { method, path, handlers } of operations) {
+  for (const { method, path, access, handlers } of operations) {
     const route = path.replaceAll(/\{(\w+)\}/g, ':$1');
-    app[method](route, ...handlers);
+    app[method](route, authorize(access, verify), ...handlers);
     const names = method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()];
     methods.set(route, [...(methods.get(route) ?? []), ...names]);
   }

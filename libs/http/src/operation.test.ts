@@ -20,6 +20,7 @@ const launch = operation({
   method: 'post',
   path: '/ships/{id}',
   summary: 'Launch a ship',
+  access: 'public',
   params: z.object({ id: z.coerce.number().int() }),
   query: z.strictObject({ dry: z.stringbool().default(false), color: z.string().optional() }),
   headers: z.object({ 'x-captain': z.string().max(5).optional() }),
@@ -31,6 +32,7 @@ const sink = operation({
   method: 'delete',
   path: '/ships/{id}',
   summary: 'Sink a ship',
+  access: 'public',
   answers: { 200: { description: 'What was given', schema: z.unknown() } },
   handle: ({ req, res, body }) => res.json({ body: body ?? null, read: req.body ?? null }),
 });

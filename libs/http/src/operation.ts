@@ -1,8 +1,10 @@
 import { isUtf8 } from 'node:buffer';
 import express, { type Request, type RequestHandler, type Response } from 'express';
 import { z } from 'zod';
+import type { Access } from './authorize.ts';
 import { Problem, type Fault } from './problem.ts';
 
+const parseForm = express.urlencoded({ extended: false, limit: '100kb' });
 const parseJson = express.json({
   limit: '100kb',
   strict: false,
@@ -11,6 +13,9 @@ const parseJson = express.json({
     if (encoding === 'utf-8' && !isUtf8(body)) throw Object.assign(new Error('it is not UTF-8'), { status: 400 });
   },
 });
+
+export const JSON_TYPE = { type: 'application/json', name: 'JSON' };
+export const FORM = { type: 'application/x-www-form-urlencoded', name: 'a form' };
 
 type Schema = z.ZodType | undefined;
 type Output<T extends Schema> = T extends z.ZodType ? z.output<T> : undefined;
@@ -22,10 +27,14 @@ type Described<P, Q, H, B> = {
   /** As OpenAPI writes it: /api/v1/workers/{id} */
   path: string;
   summary: string;
+  /** Who may use it; `public` is said, never meant by silence. */
+  access: Access;
   params?: P;
   query?: Q;
   headers?: H;
   body?: B;
+  /** The body comes as a form (application/x-www-form-urlencoded), not as JSON. */
+  form?: boolean;
   /** Answers that are no problem, by status. */
   answers: Record<number, Answer>;
   /** Statuses of the problems that only this operation has; those that its schemas imply are added. */
@@ -64,7 +73,8 @@ export function operation<
     if (faults.length > 0) throw new Problem(422, 'Some fields of the body are not valid.', { errors: faults });
     await handle({ params, query, headers, body, req, res } as Input<P, Q, H, B>);
   };
-  const handlers = spec.body ? [requireJson, parseJson, run] : [run];
+  const parsing = spec.form ? [require(FORM), parseForm] : [require(JSON_TYPE), parseJson];
+  const handlers = spec.body ? [...parsing, run] : [run];
   return { ...described, handlers } as Operation;
 }
 
@@ -86,8 +96,10 @@ function told(issue: z.core.$ZodIssue): [name: string, detail: string][] {
 const hasContent = (req: Request) =>
   req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0;
 
-const requireJson: RequestHandler = (req, _res, next) => {
-  if (hasContent(req) && !req.is('application/json'))
-    throw new Problem(415, 'The body must be JSON: send it with Content-Type: application/json.');
-  next();
-};
+const require =
+  ({ type, name }: { type: string; name: string }): RequestHandler =>
+  (req, _res, next) => {
+    if (hasContent(req) && !req.is(type))
+      throw new Problem(415, `The body must be ${name}: send it with Content-Type: ${type}.`);
+    next();
+  };

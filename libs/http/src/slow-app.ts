@@ -17,6 +17,7 @@ const slow = operation({
   method: 'get',
   path: '/slow',
   summary: 'Take some time',
+  access: 'public',
   query,
   answers,
   handle: async ({ query, req, res }) => {
@@ -29,6 +30,7 @@ const fall = operation({
   method: 'get',
   path: '/fall',
   summary: 'Fail where nobody catches it',
+  access: 'public',
   answers,
   handle: ({ res }) => {
     res.json({ waited: 0 });

@@ -13,19 +13,23 @@ export type LogLine = { level: string; msg: string; requestId?: string; status?:
 const HEALTH = /^\/(healthz|readyz)/;
 const INTERNAL = /^\/internal\//;
 
-/** The app on a port of its own, whose every answer is as the OpenAPI document that it serves says. */
-export async function checkedApi(app: RequestListener) {
+/**
+ * The app on a port of its own, whose every answer is as the OpenAPI document that it serves says. It is asked with this
+ * token, where a request has no `authorization` of its own; an empty one sends none.
+ */
+export async function checkedApi(app: RequestListener, token?: string) {
   const server = createServer(app).listen(0, '127.0.0.1');
   await once(server, 'listening');
-  return { call: await checkedCall(server), close: () => void server.close() };
+  return { call: await checkedCall(server, token), close: () => void server.close() };
 }
 
-async function checkedCall(server: Server) {
+async function checkedCall(server: Server, token?: string) {
+  const authorization: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {};
   const { service } = JSON.parse((await send(server, 'GET', '/healthz')).text);
   const description = await send(server, 'GET', descriptionPath(service));
   const differences = comparer(JSON.parse(description.text));
   return async (method: string, path: string, sent?: Sent): Promise<Answer> => {
-    const answer = await send(server, method, path, sent);
+    const answer = await send(server, method, path, { ...sent, headers: { ...authorization, ...sent?.headers } });
     const faults = HEALTH.test(path) ? [] : INTERNAL.test(path) ? problem(answer) : differences(answer);
     if (faults.length > 0)
       throw new Error(`${method} ${path} → ${answer.status}: ${faults.join('\n')}\n${answer.text}`);

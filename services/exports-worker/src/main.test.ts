@@ -26,7 +26,15 @@ beforeEach(async () => {
   }));
   roster.exports.set(exportId, { state: 'queued' });
   folder = mkdtempSync(join(tmpdir(), 'exports-worker-'));
-  env = { DATABASE_URL: queue.url, ROSTER_API_URL: roster.url, MEDIA_DIR: folder, HEALTH_FILE: join(folder, 'health') };
+  env = {
+    DATABASE_URL: queue.url,
+    ROSTER_API_URL: roster.url,
+    AUTH_TOKEN_URL: `${roster.url}/token`,
+    AUTH_CLIENT_ID: 'exports-worker',
+    AUTH_CLIENT_SECRET: 'secret',
+    MEDIA_DIR: folder,
+    HEALTH_FILE: join(folder, 'health'),
+  };
 });
 afterEach(async () => {
   killExportsWorkers();
@@ -46,6 +54,7 @@ test('does its jobs, in the name of the request that caused them, and ends with 
   await expect.poll(jobs, soon).toEqual([]);
   const content = readFileSync(join(folder, 'exports', `${exportId}.csv`), 'utf8');
   expect(exported()).toEqual({ state: 'done', rowsDone: 1000, bytes: content.length });
+  expect(new Set(roster.calls.map(({ authorization }) => authorization))).toEqual(new Set(['Bearer the-token']));
   expect(new Set(roster.calls.map(({ requestId }) => requestId))).toEqual(new Set(['request-1']));
   const { code, output } = await worker.stop();
   expect(code).toBe(0);

@@ -1,3 +1,4 @@
+import { createTokenSource } from '@keelson/auth';
 import { releaseOf } from '@keelson/config';
 import { createClient } from '@keelson/http-client';
 import { createLogger } from '@keelson/logger';
@@ -9,7 +10,7 @@ import { exportWorkersHandler } from './export-workers.ts';
 
 const config = readExportsConfig();
 const log = createLogger({ service: 'exports-worker', level: config.LOG_LEVEL });
-const roster = createClient(config.ROSTER_API_URL);
+const roster = createClient(config.ROSTER_API_URL, { token: createTokenSource(config) });
 const starting = startWorker({
   url: config.DATABASE_URL,
   handlers: [exportWorkersHandler({ roster, mediaDir: config.MEDIA_DIR })],

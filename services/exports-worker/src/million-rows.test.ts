@@ -40,6 +40,9 @@ test.runIf(process.platform === 'linux')(
     const worker = startExportsWorker({
       DATABASE_URL: queue.url,
       ROSTER_API_URL: roster.url,
+      AUTH_TOKEN_URL: `${roster.url}/token`,
+      AUTH_CLIENT_ID: 'exports-worker',
+      AUTH_CLIENT_SECRET: 'secret',
       MEDIA_DIR: folder,
       HEALTH_FILE: join(folder, 'health'),
     });

@@ -4,7 +4,13 @@ import { json } from 'node:stream/consumers';
 
 export type Worker = { id: string; name: string; role: string; email: string; hiredOn: string };
 type Progress = { state: string; rowsDone?: number; bytes?: number; reason?: string };
-type Call = { path: string; cursor: string | null; requestId: string | undefined; progress: Progress | undefined };
+type Call = {
+  path: string;
+  authorization: string | undefined;
+  cursor: string | null;
+  requestId: string | undefined;
+  progress: Progress | undefined;
+};
 
 /** What exports-worker knows of roster-api: a real server, whose roster and whose failures a test decides. */
 export async function createRoster(count: number, worker: (n: number) => Worker) {
@@ -22,8 +28,11 @@ export async function createRoster(count: number, worker: (n: number) => Worker)
 
   async function answer(req: IncomingMessage): Promise<[status: number, body: unknown]> {
     const { pathname, searchParams } = new URL(req.url!, 'http://roster');
+    // Here roster-api and identity-api are one.
+    if (pathname === '/token') return [200, { access_token: 'the-token', expires_in: 300 }];
     const call: Call = {
       path: pathname,
+      authorization: req.headers.authorization,
       cursor: searchParams.get('cursor'),
       requestId: String(req.headers['x-request-id']),
       progress: req.method === 'PATCH' ? ((await json(req)) as Progress) : undefined,

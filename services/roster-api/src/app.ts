@@ -1,3 +1,4 @@
+import type { Verifier } from '@keelson/auth';
 import { createApi, type Service } from '@keelson/http';
 import type { Logger } from '@keelson/logger';
 import { isUnavailable, pendingMigrations } from '@keelson/postgres';
@@ -6,13 +7,21 @@ import type { Database } from './database.ts';
 import { exportOperations, exportProgress } from './exports.routes.ts';
 import { workerOperations } from './workers.routes.ts';
 
-/** @param migrations the names of those that this build needs in its database */
-export type AppOptions = { service: Service; log: Logger; pool: Pool; db: Database; migrations: string[] };
+export type AppOptions = {
+  service: Service;
+  log: Logger;
+  pool: Pool;
+  db: Database;
+  /** The names of those that this build needs in its database. */
+  migrations: string[];
+  verify: Verifier['verify'];
+};
 
-export function createApp({ service, log, pool, db, migrations }: AppOptions) {
+export function createApp({ service, log, pool, db, migrations, verify }: AppOptions) {
   return createApi({
     service,
     log,
+    verify,
     operations: [...workerOperations({ db }), ...exportOperations({ db })],
     internal: exportProgress({ db }),
     alsoDescribedAt: '/api/v1/openapi.json',

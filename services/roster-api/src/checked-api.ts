@@ -1,4 +1,6 @@
 import { join } from 'node:path';
+import { createVerifier } from '@keelson/auth';
+import { startIssuer } from '@keelson/auth/issuer';
 import { checkedApi, type LogLine } from '@keelson/http/testing';
 import { createLogger } from '@keelson/logger';
 import { createPool, readMigrations, schemaOf } from '@keelson/postgres';
@@ -16,12 +18,15 @@ export async function startApi(url: string, { migrations = MIGRATIONS } = {}) {
   const pool = createPool(url, { log });
   const db = createDatabase(pool, schemaOf(url));
   const service = { service: 'roster-api', version: '1.2.3', commit: 'abc1234', build: '42' };
-  const app = createApp({ service, log, pool, db, migrations });
-  const { call, close } = await checkedApi(app);
+  const issuer = await startIssuer();
+  const { verify } = createVerifier(issuer.settings, log);
+  const app = createApp({ service, log, pool, db, migrations, verify });
+  const { call, close } = await checkedApi(app, await issuer.token());
   const stop = async () => {
     close();
+    issuer.close();
     await db.$disconnect();
     await pool.end();
   };
-  return { app, call, db, pool, lines, stop };
+  return { app, issuer, call, db, pool, lines, stop };
 }

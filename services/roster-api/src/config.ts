@@ -1,10 +1,12 @@
 import { join } from 'node:path';
+import { authSettings } from '@keelson/auth';
 import { port, postgresUrl, processSettings, readConfig, wholeNumber } from '@keelson/config';
 import { z } from 'zod';
 
 export const readRosterConfig = () =>
   readConfig({
     ...processSettings,
+    ...authSettings,
     PORT: port.default(3000),
     HOST: z.string().optional(),
     DATABASE_URL: postgresUrl,
@@ -14,4 +16,4 @@ export const readRosterConfig = () =>
   });
 
 export const readSeedConfig = () => readConfig({ DATABASE_URL: postgresUrl });
-export const readSmokeConfig = () => readConfig({ PORT: port.default(3000) });
+export const readSmokeConfig = () => readConfig({ ...authSettings, PORT: port.default(3000) });

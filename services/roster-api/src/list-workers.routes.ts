@@ -18,6 +18,7 @@ export const listWorkers = ({ db }: { db: Database }) =>
     method: 'get',
     path: WORKERS,
     summary: 'List workers, a page at a time',
+    access: 'workers:read',
     query,
     answers: { 200: { description: 'A page of workers', schema: page(Worker) } },
     handle: async ({ query, res }) => {

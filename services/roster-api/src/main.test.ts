@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { startIssuer } from '@keelson/auth/issuer';
 import { createTestDatabase } from '@keelson/postgres/testing';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
 
@@ -9,6 +10,9 @@ type LogLine = { msg: string; level: string; port?: number };
 
 const database = await createTestDatabase();
 afterAll(database.drop);
+
+const issuer = await startIssuer();
+afterAll(issuer.close);
 
 /** The process as it is deployed, and what it says. */
 function start(environment: Record<string, string>) {
@@ -30,6 +34,7 @@ function start(environment: Record<string, string>) {
 
 test('serves the roster of its database, until it is told to end', { timeout: 20_000 }, async () => {
   const { child, lines, exited, listening } = start({
+    ...issuer.settings,
     DATABASE_URL: database.url,
     SERVICE_COMMIT: 'abc1234',
     BUILD_NUMBER: '42',
@@ -42,7 +47,9 @@ test('serves the roster of its database, until it is told to end', { timeout: 20
     200,
     { status: 'ready', service: 'roster-api', version: 'development', commit: 'abc1234', build: '42' },
   ]);
-  expect((await fetch(`${url}/api/v1/workers`)).status).toBe(200);
+  const headers = { authorization: `Bearer ${await issuer.token()}` };
+  expect((await fetch(`${url}/api/v1/workers`, { headers })).status).toBe(200);
+  expect((await fetch(`${url}/api/v1/workers`)).status).toBe(401);
   child.kill('SIGTERM');
   expect(await exited).toEqual({ code: 0, errors: '' });
   expect(lines.map(({ msg }) => msg)).toContain('closed');
@@ -50,7 +57,7 @@ test('serves the roster of its database, until it is told to end', { timeout: 20
 
 test('starts and ends without its database too', { timeout: 20_000 }, async () => {
   const nowhere = Object.assign(new URL(database.url), { port: '1' }).href;
-  const { child, exited, listening } = start({ DATABASE_URL: nowhere });
+  const { child, exited, listening } = start({ ...issuer.settings, DATABASE_URL: nowhere });
   const url = await listening();
   expect((await fetch(`${url}/healthz`)).status).toBe(200);
   expect((await fetch(`${url}/readyz`)).status).toBe(503);
@@ -62,5 +69,6 @@ test('names all that is wrong with its environment, and ends with 78', { timeout
   const { exited } = start({ PORT: 'x', DRAIN_MS: '-1' });
   const { code, errors } = await exited;
   expect(code).toBe(78);
-  for (const name of ['PORT', 'DRAIN_MS', 'DATABASE_URL']) expect(errors).toContain(`\n  ${name} `);
+  const names = ['PORT', 'DRAIN_MS', 'DATABASE_URL', 'AUTH_ISSUER', 'AUTH_AUDIENCE', 'AUTH_JWKS_URL'];
+  for (const name of names) expect(errors).toContain(`\n  ${name} `);
 });

@@ -1,3 +1,4 @@
+import { createVerifier } from '@keelson/auth';
 import { releaseOf } from '@keelson/config';
 import { serve } from '@keelson/http';
 import { createLogger } from '@keelson/logger';
@@ -12,8 +13,10 @@ const log = createLogger({ service: service.service, level: config.LOG_LEVEL });
 const pool = createPool(config.DATABASE_URL, { log });
 const db = createDatabase(pool, schemaOf(config.DATABASE_URL));
 const migrations = readMigrations(config.PRISMA_DIR).map((file) => file.name);
+const { verify, prepare } = createVerifier(config, log);
 
-await serve(createApp({ service, log, pool, db, migrations }), {
+await prepare();
+await serve(createApp({ service, log, pool, db, migrations, verify }), {
   port: config.PORT,
   host: config.HOST,
   log,

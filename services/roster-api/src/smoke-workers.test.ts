@@ -8,7 +8,7 @@ import { smokeWorkers } from './smoke-workers.ts';
 
 const database = await createTestDatabase();
 await installQueue(database.adminUrl, () => undefined);
-const { app, db, stop } = await startApi(database.url);
+const { app, issuer, db, stop } = await startApi(database.url);
 const server = app.listen(0, '127.0.0.1');
 await once(server, 'listening');
 afterAll(async () => {
@@ -17,7 +17,8 @@ afterAll(async () => {
   await database.drop();
 });
 
-const smoke = () => smokeWorkers(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+const token = await issuer.token();
+const smoke = () => smokeWorkers(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, token);
 const sql = database.asMigrator;
 const columns = await db.$queryRaw<{ table: string; column: string }[]>`
   SELECT table_name AS table, column_name AS column FROM information_schema.columns

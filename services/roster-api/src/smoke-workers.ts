@@ -6,10 +6,11 @@ import { WORKERS } from './worker.ts';
 /**
  * Asks a roster-api that runs for everything that touches its tables, so that a schema it cannot live with is noticed.
  * Leaves an export behind, and no worker.
+ * @param token which may read and write them
  * @throws Error that says what was asked and answered
  */
-export async function smokeWorkers(url: string) {
-  const ask = asker(url);
+export async function smokeWorkers(url: string, token: string) {
+  const ask = asker(url, token);
   const once = { headers: { 'idempotency-key': randomUUID() } };
   const sent = { name: 'Smoke Test', role: 'test', email: `${randomUUID()}@example.com`, hiredOn: '2024-02-29' };
 

@@ -14,7 +14,7 @@ const NEVER_LOADED = ['pg-native', 'typescript'];
 
 /**
  * Makes a folder that runs a service with nothing but Node.js beside it: main.mjs, database.mjs (migrations and waiting),
- * seed.mjs and smoke.mjs where the service has them, their common chunks, the schema engine's WebAssembly, and prisma/.
+ * seed.mjs, smoke.mjs, token.mjs and keys.mjs where the service has them, their common chunks, the schema engine's WebAssembly, and prisma/.
  * The same source gives the same bytes.
  * @returns the files it wrote
  * @throws Error for a name that is not a service
@@ -25,7 +25,7 @@ export async function bundle(name: string, out = join(root, 'services', name, 'd
     throw new Error(`services/${name}/src/main.ts is missing: there is no service of this name.`);
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
-  const own = ['seed', 'smoke'].map((name) => [name, join(service, `src/${name}.ts`)] as const);
+  const own = ['seed', 'smoke', 'token', 'keys'].map((name) => [name, join(service, `src/${name}.ts`)] as const);
   await build({
     entryPoints: {
       main: join(service, 'src/main.ts'),

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { tokensFrom } from '../src/token.ts';
 import { root } from './fresh-clone.ts';
 
 export type Ran = {
@@ -44,7 +45,6 @@ export async function openComposeStack(folder: string, name: string, settings: R
   const project = `${name}-${createHash('sha256').update(root).digest('hex').slice(0, 8)}`;
   const [port, postgresPort, adminerPort] = await freePorts(3);
   return composeStack(folder, project, port!, {
-    ...withoutSettings(folder),
     ...settings,
     COMPOSE_PROJECT_NAME: project,
     REGISTRY: project,
@@ -54,7 +54,11 @@ export async function openComposeStack(folder: string, name: string, settings: R
   });
 }
 
-function composeStack(folder: string, project: string, port: number, env: NodeJS.ProcessEnv) {
+function composeStack(folder: string, project: string, port: number, settings: Record<string, string>) {
+  const env = { ...withoutSettings(folder), ...settings };
+  const assignments = Object.entries(settings).map(([name, value]) => `${name}='${value}'`);
+  /** Prints an access token of the first administrator, in any shell. */
+  const tokenCommand = `cd '${folder}' && env ${assignments.join(' ')} scripts/token`;
   const url = `http://localhost:${port}`;
   const run = (command: string, ...args: string[]) => runToEnd(command, args, folder, env);
   const docker = (...args: string[]) => run('docker', ...args);
@@ -89,7 +93,11 @@ function composeStack(folder: string, project: string, port: number, env: NodeJS
     runToEnd(process.execPath, [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--root', 'tools/e2e'], root, {
       ...env,
       BASE_URL: url,
+      TOKEN_COMMAND: tokenCommand,
     });
+
+  const token = tokensFrom(tokenCommand, env);
+  const authorization = async () => ({ authorization: `Bearer ${await token()}` });
 
   async function remove() {
     await compose('down', '--volumes', '--remove-orphans', '--timeout=3');
@@ -102,7 +110,22 @@ function composeStack(folder: string, project: string, port: number, env: NodeJS
     if (images) await docker('image', 'rm', '--force', ...images.split('\n'));
   }
 
-  return { project, folder, url, run, docker, compose, up, containers, account, suite, remove, removeImages };
+  return {
+    project,
+    folder,
+    url,
+    tokenCommand,
+    authorization,
+    run,
+    docker,
+    compose,
+    up,
+    containers,
+    account,
+    suite,
+    remove,
+    removeImages,
+  };
 }
 
 export const serviceOf = (container: Container) => container.Config.Labels['com.docker.compose.service']!;

@@ -40,7 +40,8 @@ const settings = () =>
   );
 const secret = (name: string) => readFileSync(file(`.secrets/${name}`), 'utf8');
 const modeOf = (path: string) => statSync(file(path)).mode & 0o777;
-const ask = async (path: string, init?: RequestInit) => fetch(new URL(path, stack.url), init);
+const ask = async (path: string, init?: RequestInit) =>
+  fetch(new URL(path, stack.url), { ...init, headers: { ...(await stack.authorization()), ...init?.headers } });
 const post = (path: string, body: unknown, headers = {}) =>
   ask(path, {
     method: 'POST',
@@ -62,7 +63,8 @@ describe('scripts/setup', () => {
     expect(Number(settings()['HOST_UID'])).toBeGreaterThan(0);
     expect(settings()['STACK']).toBe(undefined);
     expect(modeOf('.secrets')).toBe(0o700);
-    const names = [...services, 'migrator', 'postgres'].map((name) => `${name}-password`);
+    const passwords = [...services, 'migrator', 'postgres'].map((name) => `${name}-password`);
+    const names = [...passwords, 'administrator', 'exports-worker-client', 'signing-keys'];
     expect(readdirSync(file('.secrets')).toSorted()).toEqual(names.toSorted());
     for (const name of names) {
       expect(secret(name)).toMatch(/^[0-9a-f]{48}\n$/);
@@ -152,9 +154,9 @@ describe('the stack', () => {
   });
 
   test('takes no image of this repository from a registry', async () => {
-    const { services } = JSON.parse(succeeded(await stack.compose('config', '--format=json')));
-    const built = Object.values<{ build?: object; pull_policy?: string }>(services).filter(({ build }) => build);
-    expect(built.map(({ pull_policy }) => pull_policy)).toEqual(Array(4).fill('never'));
+    const config = JSON.parse(succeeded(await stack.compose('config', '--format=json')));
+    const built = Object.values<{ build?: object; pull_policy?: string }>(config.services).filter(({ build }) => build);
+    expect(built.map(({ pull_policy }) => pull_policy)).toEqual(Array(services.length + 2).fill('never'));
   });
 
   test('says which commit it is, where it was told', async () => {
@@ -353,7 +355,17 @@ describe('the verbs', () => {
     expect(await script('shell', 'provision', 'pwd')).toBe('/workspace/services/provision');
   });
 
-  test.each(['setup', 'db', 'psql', 'shell', 'logs'])('scripts/%s --help', async (name) => {
+  test('scripts/keys rotate changes the key that signs, and no token is refused', async () => {
+    const { status, output } = await stack.run('scripts/keys', 'rotate', '--compose');
+    expect([status, output]).toEqual([0, expect.stringMatching(/^the key \S+ signs now; 3 keys are published\n$/)]);
+    expect((await ask('/api/v1/workers?limit=1')).status).toBe(200);
+    const newer = { authorization: `Bearer ${await script('token', '--compose')}` };
+    expect((await ask('/api/v1/workers?limit=1', { headers: newer })).status).toBe(200);
+    const again = await stack.run('scripts/keys', 'rotate', '--compose');
+    expect([again.status, again.output]).toEqual([1, expect.stringMatching(/rotate again in \d+ s/)]);
+  });
+
+  test.each(['setup', 'db', 'psql', 'shell', 'logs', 'token', 'keys'])('scripts/%s --help', async (name) => {
     expect(await script(name, '--help')).toContain(`Usage: scripts/${name}`);
   });
 });

@@ -92,7 +92,9 @@ describe('the proxy', () => {
   test('answers 502 itself while no replica runs', async () => {
     succeeded(await stack.compose('stop', 'roster-api'));
     const { answer } = await until('a 502', 20, async () => {
-      const got = await fetch(`${stack.url}/api/v1/workers`, { headers: { 'x-request-id': 'nobody-there' } });
+      const got = await fetch(`${stack.url}/api/v1/workers`, {
+        headers: { ...(await stack.authorization()), 'x-request-id': 'nobody-there' },
+      });
       return got.status === 502 && got;
     });
     const { 'content-type': type, 'retry-after': retryAfter } = Object.fromEntries(answer.headers);
@@ -101,7 +103,11 @@ describe('the proxy', () => {
     expect(await answer.json()).toMatchObject({ type: 'about:blank', status: 502, requestId: 'nobody-there' });
     await stack.up();
     // nginx leaves a replica that failed alone for 2 s, and asks for addresses every second.
-    await until('a replica that came back is served', 5, async () => (await fetch(`${stack.url}/api/v1/workers`)).ok);
+    await until(
+      'a replica that came back is served',
+      5,
+      async () => (await fetch(`${stack.url}/api/v1/workers`, { headers: await stack.authorization() })).ok,
+    );
   });
 
   /** A proxy of its own, with other limits, and curl in it. */
@@ -129,11 +135,11 @@ describe('the proxy', () => {
   test('answers 429 to a client that asks for tokens too often, and for nothing else', async () => {
     // A page in the place of the service: a POST that comes to it is a 405 or a 404.
     const place = join(clone.folder, 'tokens.conf');
-    writeFileSync(place, 'location /api/identity/tokens { alias /srv/console/index.html; }\n');
+    writeFileSync(place, 'location /api/v1/sessions { alias /srv/console/index.html; }\n');
     const mount = `--volume=${place}:/etc/nginx/services/tokens.conf:ro`;
     const { answersTo, remove } = await startProxy(
-      '--env=PROXY_TOKEN_RATE_LIMIT=1r/m',
-      '--env=PROXY_TOKEN_RATE_BURST=1',
+      '--env=PROXY_SIGN_IN_RATE_LIMIT=1r/m',
+      '--env=PROXY_SIGN_IN_RATE_BURST=1',
       mount,
     );
     const tokens = `${IN_PROXY}api/identity/tokens`;

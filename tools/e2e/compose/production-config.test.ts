@@ -148,13 +148,18 @@ describe('the configuration of a deployed stack', () => {
     }
   });
 
-  test('gives each service its own password alone', () => {
+  test('gives each service its own secrets alone', () => {
     const passwords = (names: string[]) => names.map((name) => ({ source: `${name}-password` }));
     const own = Object.fromEntries(services.map((name) => [name, passwords([name])]));
     const secrets = each(({ secrets = [] }) => secrets.map(({ source }) => ({ source })));
     expect(secrets).toEqual({
       ...same([]),
       ...own,
+      'exports-worker': [...own['exports-worker']!, { source: 'exports-worker-client' }],
+      'identity-api': [
+        ...own['identity-api']!,
+        ...['signing-keys', 'administrator', 'exports-worker-client'].map((source) => ({ source })),
+      ],
       postgres: passwords(['postgres']),
       provision: expect.arrayContaining(passwords(['postgres', 'migrator', ...services])),
     });

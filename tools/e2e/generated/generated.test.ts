@@ -62,7 +62,8 @@ test('the native stack serves it, and Postgres keeps the services apart', async 
       return output.includes('Keelson is up:');
     };
     await until('the stack is up', 180, up);
-    for (const route of Object.values(APIS)) await serves(`http://localhost:${port}`, route);
+    const authorization = `Bearer ${run('scripts/token', '--native').trim()}`;
+    for (const route of Object.values(APIS)) await serves(`http://localhost:${port}`, route, { authorization });
     const { databases } = JSON.parse(readFileSync(join(clone.folder, '.data/stack.json'), 'utf8'));
     await refuses(databases['trial-orders-api'], [
       'SELECT FROM roster."Worker"',

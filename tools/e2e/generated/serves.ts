@@ -4,11 +4,12 @@ import { expect } from 'vitest';
  * Walks through what every generated API has, by way of the proxy at `url`: create, list, read, change, remove, and its
  * description in the catalog.
  */
-export async function serves(url: string, route: string) {
+export async function serves(url: string, route: string, authorization: Record<string, string>) {
   const call = async (method: string, path: string, json?: unknown) => {
     const answer = await fetch(`${url}${path}`, {
       method,
-      ...(json === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(json) }),
+      headers: { ...authorization, ...(json === undefined ? {} : { 'content-type': 'application/json' }) },
+      ...(json === undefined ? {} : { body: JSON.stringify(json) }),
     });
     return { status: answer.status, location: answer.headers.get('location'), body: await answer.text() };
   };

@@ -12,7 +12,7 @@ import { RATE } from './under-load.ts';
 // The backup service of a deployed stack, `scripts/backup` and `scripts/restore`: one story, told in order. Clients come by a
 // port of the proxy, which for that speaks plain HTTP.
 
-const IMAGES = ['roster-api', 'exports-worker', 'proxy', 'provision', 'backup'];
+const IMAGES = ['identity-api', 'roster-api', 'exports-worker', 'proxy', 'provision', 'backup'];
 /** Of one client, from which all of the load comes. */
 const PLAIN =
   "services: { proxy: { environment: { PROXY_TLS: 'off', PROXY_RATE_LIMIT: 10000r/s, PROXY_CLIENT_REQUESTS: 10000 } } }\n";
@@ -29,6 +29,7 @@ beforeAll(async () => {
     STACK: 'e2e',
     COMPOSE_ENV_FILES: '.env.e2e',
     ROSTER_API_REPLICAS: '1',
+    IDENTITY_API_REPLICAS: '1',
     IMAGE_TAG: 'v1',
   });
   writeFileSync(join(clone.folder, 'way-in.yml'), WAY_IN);
@@ -73,24 +74,26 @@ const restore = (...args: string[]) => stack.run('scripts/restore', ...args);
 
 async function addWorker(name: string) {
   const worker = { name, role: 'kept', email: `${name}@example.com`, hiredOn: '2024-02-29' };
-  const headers = { 'content-type': 'application/json' };
+  const headers = { ...(await stack.authorization()), 'content-type': 'application/json' };
   const body = JSON.stringify(worker);
   const answer = await fetch(`${stack.url}/api/v1/workers`, { method: 'POST', headers, body });
   expect(answer.status).toBe(201);
 }
 async function workersOf(role: string): Promise<string[]> {
-  const answer = await fetch(`${stack.url}/api/v1/workers?role=${role}`);
+  const answer = await fetch(`${stack.url}/api/v1/workers?role=${role}`, { headers: await stack.authorization() });
   const { items } = (await answer.json()) as { items: { name: string }[] };
   return items.map(({ name }) => name).toSorted();
 }
 const serves = async () => {
-  const answer = await fetch(`${stack.url}/api/v1/workers?limit=1`).catch(() => undefined);
+  const answer = await fetch(`${stack.url}/api/v1/workers?limit=1`, { headers: await stack.authorization() }).catch(
+    () => undefined,
+  );
   return answer?.status === 200;
 };
 
 /** Writes until there are so many in the ledger. */
 async function startWriting(count: number) {
-  const load = await startLoad({ url: stack.url, ledger, rate: RATE });
+  const load = await startLoad({ url: stack.url, tokenCommand: stack.tokenCommand, ledger, rate: RATE });
   const written = () => readFileSync(ledger, 'utf8').split('\n').length;
   await until('the writes', 60, async () => written() > count);
   return load;
@@ -105,15 +108,19 @@ async function destroyDatabase() {
   return instant;
 }
 
+/** Those that there were before the last disaster. */
+let older: string[];
+
 /** Restores what is left of a database that is written to and destroyed, and says what of that is lost. */
 async function loseDatabase() {
+  older = await list();
   const load = await startWriting(300);
   const instant = await destroyDatabase();
   await load.stop();
   const { ms } = await restore('--yes').then((ran) => (succeeded(ran), ran));
   const { ms: more } = await until('an answer', 30, serves);
   expect(ms + more).toBeLessThan(TO_SERVE_MS);
-  return verify({ url: stack.url, ledger, instant });
+  return verify({ url: stack.url, tokenCommand: stack.tokenCommand, ledger, instant });
 }
 
 test('a stack that was deployed has a verified backup soon, without anybody asking', async () => {
@@ -165,8 +172,7 @@ test('a database that is destroyed under writes comes back, but for at most one 
 });
 
 test('what was restored has a backup of its own soon', async () => {
-  const before = await list();
-  await until('a backup', 60, async () => (await list()).length > before.length);
+  await until('a backup', 60, async () => (await list()).some((id) => !older.includes(id)));
 });
 
 test('with synchronous streaming none is lost', async () => {

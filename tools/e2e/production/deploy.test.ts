@@ -13,7 +13,7 @@ import { ADDRESS, underLoad } from './under-load.ts';
 // `scripts/deploy` and `scripts/rollback`, from an empty machine on: one story, told in order, most of it under load. A
 // release is the first one with a change, in images that are on this machine.
 
-const IMAGES = ['roster-api', 'exports-worker', 'proxy', 'provision', 'backup'];
+const IMAGES = ['identity-api', 'roster-api', 'exports-worker', 'proxy', 'provision', 'backup'];
 
 const clone = freshClone();
 const scratch = mkdtempSync(join(tmpdir(), 'keelson-e2e-deploy-'));
@@ -27,6 +27,7 @@ beforeAll(async () => {
   stack = await openDeployedStack(clone.folder, 'keelson-e2e-deploy', ingress.settings);
   domain = `${stack.project}.keelson.test`;
   set(/^#ROSTER_API_REPLICAS=.*/m, 'ROSTER_API_REPLICAS=1');
+  set(/^#IDENTITY_API_REPLICAS=.*/m, 'IDENTITY_API_REPLICAS=1');
   await removeDeployed(stack, ingress.network); // what a run that was killed left
   await makeRelease(stack, 'v1', IMAGES);
 });
@@ -77,7 +78,7 @@ async function running() {
   };
 }
 const all = (tag: string, replicas = 1) =>
-  ['backup', 'exports-worker', 'proxy', ...Array<string>(replicas).fill('roster-api')].map(
+  ['backup', 'exports-worker', 'identity-api', 'proxy', ...Array<string>(replicas).fill('roster-api')].map(
     (service) => `${service}:${tag} running`,
   );
 
@@ -85,7 +86,12 @@ const all = (tag: string, replicas = 1) =>
 async function unnoticed(act: () => Promise<void>) {
   const certificate = await stack.compose('exec', '-T', 'proxy', 'cat', '/certificates/current/fullchain.pem');
   writeFileSync(ca, `${succeeded(certificate)}\n`);
-  const target = { url: `https://${domain}`, connect: `${ADDRESS}:${ingress.tlsPort}`, ca };
+  const target = {
+    url: `https://${domain}`,
+    connect: `${ADDRESS}:${ingress.tlsPort}`,
+    ca,
+    tokenCommand: stack.tokenCommand,
+  };
   return underLoad(target, join(scratch, 'ledger'), act);
 }
 
@@ -114,7 +120,7 @@ test('a release that has no images is refused', async () => {
   const { status, output } = await deploy('nowhere');
   expect([status, sentence(output)]).toEqual([
     1,
-    expect.stringContaining(`There is no image ${stack.project}/roster-api:nowhere`),
+    expect.stringContaining(`There is no image ${stack.project}/identity-api:nowhere`),
   ]);
 });
 

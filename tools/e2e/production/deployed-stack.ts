@@ -4,7 +4,7 @@ import { openComposeStack, succeeded, type ComposeStack } from '../compose/compo
 
 /** All of a test's requests come from one client. */
 const ONE_CLIENT =
-  'services: { proxy: { environment: { PROXY_RATE_LIMIT: 10000r/s, PROXY_CLIENT_REQUESTS: 10000 } } }\n';
+  'services: { proxy: { environment: { PROXY_RATE_LIMIT: 10000r/s, PROXY_SIGN_IN_RATE_LIMIT: 10000r/s, PROXY_CLIENT_REQUESTS: 10000 } } }\n';
 
 /** What is read of the environment by all that acts on it. */
 export const SETTINGS = { STACK: 'e2e', COMPOSE_ENV_FILES: '.env.e2e', DEPLOY_BY: 'the test' };

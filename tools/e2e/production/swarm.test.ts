@@ -15,7 +15,7 @@ import { ADDRESS, underLoad, type Target } from './under-load.ts';
 // `scripts/swarm` on a swarm of this machine alone, from nothing on: one story, told in order. What asks comes the whole way,
 // with TLS, as everybody does.
 
-const ROLLED = { backup: 1, 'exports-worker': 1, proxy: 1, 'roster-api': 2 };
+const ROLLED = { backup: 1, 'exports-worker': 1, 'identity-api': 1, proxy: 1, 'roster-api': 2 };
 
 const hash = createHash('sha256').update(root).digest('hex').slice(0, 8);
 const NETWORK = `keelson-e2e-swarm-outer-${hash}`;
@@ -45,10 +45,16 @@ beforeAll(async () => {
     INGRESS_HTTP_PORT: String(httpPort),
     INGRESS_HTTPS_PORT: String(tlsPort),
     INGRESS_CLIENT_CONNECTIONS: '5000',
+    IDENTITY_API_REPLICAS: '1',
   });
   const domain = `${stack.project}.example.com`;
   const connect = `${ADDRESS}:${tlsPort}`;
-  target = { url: `https://${domain}`, connect, ca: join(scratch, 'certificates.pem') };
+  target = {
+    url: `https://${domain}`,
+    connect,
+    ca: join(scratch, 'certificates.pem'),
+    tokenCommand: stack.tokenCommand,
+  };
   succeeded(await stack.run('env', `DOMAIN=${domain}`, `REGISTRY=${stack.project}`, 'scripts/setup', 'swarm'));
   const file = join(clone.folder, '.env.swarm');
   writeFileSync(file, readFileSync(file, 'utf8').replace(/^COMPOSE_FILE=.*/m, '$&:settings.yml'));
@@ -153,7 +159,15 @@ async function ask(path: string): Promise<number> {
   const [host, port] = target.connect.split(':');
   const { hostname: servername } = new URL(target.url);
   const ca = readFileSync(target.ca);
-  const request = https.get({ host, port, path, ca, servername, headers: { host: servername }, agent: false });
+  const request = https.get({
+    host,
+    port,
+    path,
+    ca,
+    servername,
+    headers: { ...(await stack.authorization()), host: servername },
+    agent: false,
+  });
   const [response] = (await once(request, 'response')) as [IncomingMessage];
   response.resume();
   return response.statusCode!;

@@ -49,7 +49,7 @@ export default async function deploy({ provide }: TestProject) {
   // Any number of requests in a second, and as many at once as there may be by default.
   writeFileSync(
     join(clone.folder, 'one-client.yml'),
-    'services: { proxy: { environment: { PROXY_RATE_LIMIT: 10000r/s } } }\n',
+    'services: { proxy: { environment: { PROXY_RATE_LIMIT: 10000r/s, PROXY_SIGN_IN_RATE_LIMIT: 10000r/s } } }\n',
   );
   const remove = async () => {
     await removeDeployed(stack, ingress.network);
@@ -68,6 +68,7 @@ export default async function deploy({ provide }: TestProject) {
     const domain = `${stack.project}.keelson.test`;
     const folder = clone.folder;
     provide('baseUrl', `https://${domain}:${tlsPort}`);
+    provide('tokenCommand', stack.tokenCommand);
     provide('reach', { address: '127.0.0.1', ca });
     provide('deployed', { folder, name: NAME, settings, host: '127.0.0.1', httpPort, tlsPort, domain, ca });
   } catch (error) {

@@ -25,12 +25,11 @@ const made: string[] = [];
 const statuses = new Map<number, number>();
 
 /** All requests of this file. */
-function ask({ method, template, path, query, headers, body }: Fuzzed): Promise<Answer> {
+function ask({ method, template, path, query, headers, type, body }: Fuzzed): Promise<Answer> {
   const filled = template.replaceAll(/\{(\w+)\}/g, (_, name: string) => encode(path[name]!));
   const asked = query.map(([name, value]) => `${encode(name)}=${encode(value)}`).join('&');
-  const type: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json' };
   return send(method, asked ? `${filled}?${asked}` : filled, {
-    headers: { ...headers, ...type },
+    headers: { ...headers, ...(body === undefined ? {} : { 'content-type': type }) },
     ...(body === undefined ? {} : { body }),
   });
 }

@@ -33,6 +33,8 @@ export type Fuzzed = {
   path: Record<string, string>;
   query: [name: string, value: string][];
   headers: Record<string, string>;
+  /** The media type of the body. */
+  type: string;
   body: string | undefined;
 };
 
@@ -99,15 +101,32 @@ function requestsFor(document: Document, method: string, template: string, opera
       fc.dictionary(fc.constantFrom('if-match', 'if-none-match', 'range', 'accept', 'x-user-id', 'x-odd'), headerText),
     ),
   });
-  const schema = operation.requestBody?.content['application/json']?.schema;
+  const [type = JSON_TYPE, media] = Object.entries(operation.requestBody?.content ?? {})[0] ?? [];
   return fc.record({
     method: fc.constant(method),
     template: fc.constant(template),
     path: named('path', anyText),
     query,
     headers: headers.map(({ known, unknown }) => ({ ...unknown, ...known })),
-    body: schema ? bodies(document, schema) : fc.constant(undefined),
+    type: fc.constant(type),
+    body: media ? bodies(document, media.schema).map(type === JSON_TYPE ? same : asForm) : fc.constant(undefined),
   });
+}
+
+const JSON_TYPE = 'application/json';
+const same = (json: string | undefined) => json;
+
+/** The fields of a JSON object as a form has them; what is none stays as it is. */
+function asForm(json: string | undefined) {
+  try {
+    const fields = Object.entries(JSON.parse(json ?? '')).map(([name, value]): [string, string] => [
+      name,
+      String(value),
+    ]);
+    return new URLSearchParams(fields).toString();
+  } catch {
+    return json;
+  }
 }
 
 function bodies(document: Document, schema: Schema): Arbitrary<string | undefined> {

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Answer as Seen } from '@keelson/openapi';
 import { inject } from 'vitest';
 import { connection } from './reach.ts';
+import { tokensFrom } from './token.ts';
 
 export type Sent = {
   headers?: Record<string, string>;
@@ -21,11 +22,18 @@ export type Answer = Seen & {
 const TIMEOUT_MS = 30_000;
 const agents = { 'http:': new http.Agent({ keepAlive: true }), 'https:': new https.Agent({ keepAlive: true }) };
 
-/** A request to the proxy. Where the proxy asks for patience (429), it comes again after the time that it names. */
+let token: ReturnType<typeof tokensFrom> | undefined;
+
+/**
+ * A request to the proxy, in the name of the first administrator unless it has an `authorization` of its own. Where the
+ * proxy asks for patience (429), it comes again after the time that it names.
+ */
 export async function send(method: string, path: string, sent?: Sent): Promise<Answer> {
+  token ??= tokensFrom(inject('tokenCommand'));
+  const headers = { authorization: `Bearer ${await token()}`, ...sent?.headers };
   const deadline = Date.now() + TIMEOUT_MS;
   for (;;) {
-    const answer = await sendOnce(method, path, sent);
+    const answer = await sendOnce(method, path, { ...sent, headers });
     const seconds = Number(answer.headers['retry-after']);
     if (answer.status !== 429 || !(seconds > 0) || Date.now() + seconds * 1000 > deadline) return answer;
     await delay(seconds * 1000);

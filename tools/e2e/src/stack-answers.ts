@@ -5,6 +5,8 @@ declare module 'vitest' {
   interface ProvidedContext {
     /** Handed on from BASE_URL, because Vitest uses that name for itself where the tests run. */
     baseUrl: string;
+    /** Prints an access token. */
+    tokenCommand: string;
   }
 }
 
@@ -18,6 +20,7 @@ export default async function stackAnswers(project: TestProject) {
     });
     if (status !== 200) throw new Error(`${url} answered ${status} instead of 200: what listens there is no Keelson`);
     project.provide('baseUrl', baseUrl);
+    project.provide('tokenCommand', process.env['TOKEN_COMMAND'] ?? 'scripts/token');
   } catch (error) {
     console.error((error as Error).message);
     process.exit(1);

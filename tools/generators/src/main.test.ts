@@ -132,7 +132,7 @@ describe('the whole project', () => {
     ])
       expect(stdout).toContain(said);
     expect(read()).toEqual([
-      before[0]!.replace(`NAME=${present}`, `NAME=${other}`),
+      before[0]!.replace(`NAME=${present}`, `NAME=${other}`).replace(`AUDIENCE=${present}`, `AUDIENCE=${other}`),
       before[1],
       before[2]!.replaceAll(present, other),
     ]);

@@ -15,6 +15,7 @@ verify reads back what run was told is written. It prints what is lost as JSON, 
   --url URL             https://DOMAIN[:PORT] or http://…, the proxy of the stack
   --connect HOST:PORT   connect there instead, where no DNS knows the domain
   --ca FILE             trust these certificates
+  --token-command CMD   a shell command that prints an access token, such as scripts/token
   --ledger FILE         where run notes its writes for verify; run writes it anew
 
 run:
@@ -45,7 +46,7 @@ export function readOptions(args: string[]): Command {
     throw new UsageError('The command is run or verify: --help says more');
   const { url, connect, ca, ledger } = values;
   if (!url || !ledger) throw new UsageError(`--${url ? 'ledger' : 'url'} is missing: --help says more`);
-  const common = { url, connect, ca, ledger };
+  const common = { url, connect, ca, ledger, tokenCommand: values['token-command'] };
   if (command === 'verify') return { command, options: { ...common, instant: instant(values.instant) } };
   const seconds = positive('for', values.for);
   const numbers = {
@@ -63,6 +64,7 @@ function parsed(args: string[]) {
   const more = {
     'at-least': text,
     'timeout-ms': text,
+    'token-command': text,
     'until-stdin-ends': flag,
     help: { ...flag, short: 'h' },
   } as const;

@@ -53,6 +53,13 @@ test('a server that is as it should be fails nothing, and keeps every write', { 
   expect(verdict).toMatchObject({ lost: { count: 0 }, strange: { count: 0 } });
 });
 
+test('every request has the token that a command prints', async () => {
+  await load(50, { tokenCommand: 'echo a-token' });
+  await verify({ url: toy.url, ledger: join(folder, 'ledger'), tokenCommand: 'echo a-token' });
+  expect(toy.seen.tokens).toEqual(new Set(['Bearer a-token']));
+  await expect(load(50, { tokenCommand: 'exit 3' })).rejects.toThrow('exit 3');
+});
+
 test('clients differ in how they keep connections, and in how slow they are', { timeout: 60_000 }, async () => {
   const { clients, latency } = await load(600, { rate: 250, slowMs: 2000 });
   expect(clients.kept.requests).toBeGreaterThan(400);

@@ -7,6 +7,7 @@ import { openLoop } from './open-loop.ts';
 import { inShares, operationsOf, type Attempt, type Operation } from './operations.ts';
 import { createTally, type Report } from './tally.ts';
 import { originOf, type Target } from './target.ts';
+import { tokensFrom } from './token.ts';
 
 export type RunOptions = Target & {
   /** Requests a second. */
@@ -32,6 +33,7 @@ export async function runLoad(options: RunOptions, signal: AbortSignal, say: (li
   const { rate, atLeast = 0, timeoutMs = TIMEOUT_MS, slowMs = SLOW_MS } = options;
   const origin = originOf(options);
   const run = `load-${randomBytes(4).toString('hex')}`;
+  const tokens = await tokensFrom(options.tokenCommand);
   const ledger = openLedger(options.ledger, run);
   const knowledge = createKnowledge(run, ledger);
   const operations = operationsOf(knowledge);
@@ -45,7 +47,10 @@ export async function runLoad(options: RunOptions, signal: AbortSignal, say: (li
     const requestId = `${run}-${++number}`;
     const attempt = begin();
     const { name: client, agent } = clients.next(slow);
-    const sent = { ...attempt.sent, headers: { ...attempt.sent.headers, 'X-Request-Id': requestId } };
+    const sent = {
+      ...attempt.sent,
+      headers: { ...tokens.headers(), ...attempt.sent.headers, 'X-Request-Id': requestId },
+    };
     const answered = exchange({ origin, agent, sent, slow, slowMs, timeoutMs, opened: () => tally.opened(client) });
     const { status, failure } = await outcomeOf(answered, attempt);
     if (failure) attempt.failed?.();
@@ -74,6 +79,7 @@ export async function runLoad(options: RunOptions, signal: AbortSignal, say: (li
     return tally.report({ run, url: options.url, acknowledged, unknown }, startedFor);
   } finally {
     clearInterval(progress);
+    tokens.close();
     clients.close();
     await ledger.close();
   }

@@ -12,8 +12,17 @@ export type RunningLoad = Awaited<ReturnType<typeof startLoad>>;
  * The load in a process of its own, so that nothing this one does makes it late. It ends when this process does.
  * @returns once a first request has succeeded
  */
-export async function startLoad({ url, connect, ca, rate, ledger, atLeast, timeoutMs }: RunOptions) {
-  const options = { url, connect, ca, rate, ledger, 'at-least': atLeast, 'timeout-ms': timeoutMs };
+export async function startLoad({ url, connect, ca, tokenCommand, rate, ledger, atLeast, timeoutMs }: RunOptions) {
+  const options = {
+    url,
+    connect,
+    ca,
+    'token-command': tokenCommand,
+    rate,
+    ledger,
+    'at-least': atLeast,
+    'timeout-ms': timeoutMs,
+  };
   const args = Object.entries(options).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}=${value}`]));
   const child = spawn(process.execPath, [join(import.meta.dirname, 'main.ts'), 'run', '--until-stdin-ends', ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],

@@ -11,6 +11,8 @@ export type Target = {
   connect?: string | undefined;
   /** A file with the certificates to trust, such as a self-signed one. */
   ca?: string | undefined;
+  /** A shell command that prints an access token. */
+  tokenCommand?: string | undefined;
 };
 
 const IDLE_MS = 60_000;

@@ -17,7 +17,12 @@ export async function toyRoster({ tls }: { tls?: { key: Buffer; cert: Buffer } }
   const rows = new Map<string, Row>();
   const originals = new Map<string, Row>();
   const answers = new Map<string, { headers: Record<string, string>; row: object }>();
-  const seen = { requests: 0, hosts: new Set<string | undefined>(), bodySeconds: [] as number[] };
+  const seen = {
+    requests: 0,
+    hosts: new Set<string | undefined>(),
+    tokens: new Set<string | undefined>(),
+    bodySeconds: [] as number[],
+  };
   const used = new WeakSet<object>();
   let misbehaviour: (asked: Asked) => Misbehaviour | undefined = () => undefined;
   let stalled: Promise<unknown> | undefined;
@@ -25,6 +30,7 @@ export async function toyRoster({ tls }: { tls?: { key: Buffer; cert: Buffer } }
   async function serve(req: IncomingMessage, res: ServerResponse) {
     seen.requests++;
     seen.hosts.add(req.headers.host);
+    seen.tokens.add(req.headers.authorization);
     const method = req.method!;
     const first = !used.has(req.socket);
     used.add(req.socket);

@@ -3,6 +3,7 @@ import { exchange, NoAnswer } from './exchange.ts';
 import { readLedger, type Entry, type Write } from './ledger.ts';
 import { recognize, WORKERS, type Page, type Worker } from './person.ts';
 import { originOf, type Target } from './target.ts';
+import { tokensFrom } from './token.ts';
 
 export type VerifyOptions = Target & {
   ledger: string;
@@ -37,6 +38,7 @@ export async function verify({ ledger, instant, ...target }: VerifyOptions): Pro
 
 async function readAll(target: Target, run: string): Promise<Worker[]> {
   const origin = originOf(target);
+  const tokens = await tokensFrom(target.tokenCommand);
   const agent = origin.agent(true);
   const all: Worker[] = [];
   try {
@@ -48,6 +50,7 @@ async function readAll(target: Target, run: string): Promise<Worker[]> {
     }
     return all;
   } finally {
+    tokens.close();
     agent.destroy();
   }
 
@@ -55,7 +58,7 @@ async function readAll(target: Target, run: string): Promise<Worker[]> {
   async function read(path: string): Promise<string> {
     const deadline = Date.now() + PATIENCE_MS;
     for (;;) {
-      const sent = { method: 'GET', path, headers: {} };
+      const sent = { method: 'GET', path, headers: tokens.headers() };
       const call = { origin, agent, sent, slow: undefined, slowMs: 0, timeoutMs: TIMEOUT_MS, opened: () => undefined };
       const answer = await exchange(call).catch((error: NoAnswer) => {
         throw new Error(`GET ${path}: ${error.kind}: ${error.message}`, { cause: error });

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Identity } from './identity.ts';
 import { keepRunning } from './service-process.ts';
 import { variableName } from './services.ts';
 import { sourceFolders } from './source-folders.ts';
@@ -19,11 +20,13 @@ export function startServices(
   { root, config, services, output }: Stack,
   origins: Map<string, string>,
   urls: Record<string, string>,
+  identity: Identity,
   file: StackFile,
 ): RunningServices {
   const commit = spawnSync('git', ['rev-parse', 'HEAD'], { cwd: root, encoding: 'utf8' });
   const shared = {
     ...config.env,
+    ...identity.all,
     LOG_LEVEL: config.logLevel,
     SERVICE_VERSION: JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version,
     ...(commit.status === 0 ? { SERVICE_COMMIT: commit.stdout.trim() } : {}),
@@ -40,7 +43,7 @@ export function startServices(
       const service = keepRunning({
         main: join(folder, 'src/main.ts'),
         cwd: folder,
-        env: { ...shared, DATABASE_URL: urls[name], ...own },
+        env: { ...shared, ...identity.own[name], DATABASE_URL: urls[name], ...own },
         watched: config.watch,
         line: (text) => output.log(name, text),
         note: (text) => output.say(`${name} ${text}`),

@@ -6,6 +6,8 @@ const serviceFile = z.object({
   kind: z.enum(['api', 'worker', 'job', 'ingress']),
   routes: z.array(z.string().startsWith('/')).default([]),
   schema: z.string().optional(),
+  /** What it may do at other services, with a token of its own. */
+  scope: z.string().optional(),
   /** The names of the contracts in libs/jobs whose handlers it has. */
   jobs: z.array(z.string()).optional(),
 });

@@ -6,6 +6,7 @@ import type { NativeConfig } from './config.ts';
 import { openDatabase, migratorUrl, serviceUrls, type Database } from './database.ts';
 import { createGateway } from './gateway.ts';
 import type { Output } from './output.ts';
+import { identityOf } from './identity.ts';
 import { freePorts, listenLocally, type Listening } from './ports.ts';
 import { generateCode, prepareDatabase, seedNewDatabase } from './prepare.ts';
 import { startServices, type RunningServices } from './running-services.ts';
@@ -57,7 +58,7 @@ export async function runStack(stack: Stack, signal: AbortSignal): Promise<void>
     const urls = await work[0];
     await seedNewDatabase(stack, urls, ending);
 
-    running = startServices(stack, origins, urls, file);
+    running = startServices(stack, origins, urls, identityOf(stack, origins, urls), file);
     const readyUrls = [...origins].map(([name, origin]) => [name, `${origin}/readyz`] as const);
     await output.step('services', () =>
       Promise.all([...readyUrls, ['gateway', `${url}/healthz`] as const].map((one) => untilReady(stack, one, ending))),

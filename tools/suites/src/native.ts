@@ -28,6 +28,7 @@ export async function nativeEndToEnd({ stack, suite, say, signal }: NativeOption
     env: { LOG_LEVEL: 'warn', ...stack.env, PORT: String(port), DATA_DIR: join(folder, name), WATCH: '0' },
   });
   const first = startStack(placed('data'));
+  const target = { BASE_URL: `http://localhost:${port}`, TOKEN_COMMAND: 'scripts/token --native' };
   const faults: string[] = [];
   const attempt = async (step: () => Promise<string | undefined>) => {
     signal.throwIfAborted();
@@ -43,7 +44,9 @@ export async function nativeEndToEnd({ stack, suite, say, signal }: NativeOption
   try {
     const started = await attempt(async () => void say((await first.up(UP_MS)).trim()));
     if (started) {
-      await attempt(() => passes({ ...suite, env: { ...suite.env, BASE_URL: `http://localhost:${port}` } }, signal));
+      await attempt(() =>
+        passes({ ...suite, env: { ...suite.env, DATA_DIR: join(folder, 'data'), ...target } }, signal),
+      );
       await attempt(() => refuses(placed('second'), port, say));
       await attempt(() => stops(first, port, say));
     }

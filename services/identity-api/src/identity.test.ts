@@ -1,0 +1,257 @@
+import { createTestDatabase } from '@keelson/postgres/testing';
+import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
+import { afterAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { ADMINISTRATOR, CLIENT, SECRET, startApi } from './checked-api.ts';
+import { hashSecret, isPassword } from './passwords.ts';
+import { rotateSigningKeys, signingKey } from './signing-keys.ts';
+
+const database = await createTestDatabase();
+const api = await startApi(database.url);
+const { call, db, issuer } = api;
+afterAll(async () => {
+  await api.stop();
+  await database.drop();
+});
+expect((await call('GET', '/readyz')).status).toBe(200);
+beforeEach(async () => {
+  await db.signInAttempts.deleteMany();
+});
+
+const { password } = ADMINISTRATOR;
+const signIn = (more = {}) =>
+  call('POST', '/api/v1/sessions', { json: { email: 'admin@example.com', password, ...more } });
+const refresh = (refreshToken: string) => call('POST', '/api/v1/sessions/refresh', { json: { refreshToken } });
+const keys = async () => (await call('GET', '/api/v1/jwks.json')).body.keys;
+const verified = async (token: string) =>
+  (
+    await jwtVerify(token, createLocalJWKSet({ keys: await keys() }), {
+      issuer: issuer.settings.AUTH_ISSUER,
+      audience: issuer.settings.AUTH_AUDIENCE,
+      algorithms: ['EdDSA'],
+    })
+  ).payload;
+
+describe('signing in', () => {
+  test('the first administrator gets a token of five minutes that the published keys verify', async () => {
+    const { status, headers, body } = await signIn();
+    expect([status, headers['cache-control']]).toEqual([201, 'no-store']);
+    expect(body).toMatchObject({ tokenType: 'Bearer', expiresIn: 300, scope: '*' });
+    const { sub, scope, exp, iat } = await verified(body.accessToken);
+    expect([sub, scope, exp! - iat!]).toEqual([(await db.user.findFirstOrThrow()).id, '*', 300]);
+  });
+
+  test('may ask for less', async () => {
+    const { body } = await signIn({ scope: 'workers:read' });
+    expect((await verified(body.accessToken))['scope']).toBe('workers:read');
+  });
+
+  test('a wrong password and an unknown address are the same', async () => {
+    const wrong = await signIn({ password: 'wrong' });
+    const unknown = await signIn({ email: 'nobody@example.com' });
+    expect([wrong.status, unknown.status]).toEqual([401, 401]);
+    expect(wrong.body.detail).toBe(unknown.body.detail);
+  });
+
+  test('after five mistakes each one costs twice the time, known account or not, and all at once too', async () => {
+    for (const email of ['admin@example.com', 'nobody@example.com']) {
+      const tries = await Promise.all(Array.from({ length: 12 }, () => signIn({ email, password: 'wrong' })));
+      expect(tries.map(({ status }) => status).sort()).toEqual([...Array(6).fill(401), ...Array(6).fill(429)]);
+      const { status, headers } = await signIn({ email });
+      expect([status, headers['retry-after']]).toEqual([429, '2']);
+    }
+    await db.signInAttempts.updateMany({ data: { pausedUntil: new Date() } });
+    await signIn({ password: 'wrong' });
+    expect((await signIn()).headers['retry-after']).toBe('4');
+    await db.signInAttempts.updateMany({ data: { pausedUntil: new Date() } });
+    expect((await signIn()).status).toBe(201);
+    expect((await signIn({ password: 'wrong' })).status).toBe(401);
+    expect((await signIn()).status).toBe(201);
+  });
+});
+
+describe('a refresh token', () => {
+  test('is good once, for a session of the same scopes', async () => {
+    const { body } = await signIn({ scope: 'workers:read' });
+    const next = await refresh(body.refreshToken);
+    expect([next.status, next.body.scope]).toEqual([201, 'workers:read']);
+    expect((await verified(next.body.accessToken))['scope']).toBe('workers:read');
+    expect((await refresh(next.body.refreshToken)).status).toBe(201);
+  });
+
+  test('that comes twice ends the session, and no other', async () => {
+    const [stolen, other] = [(await signIn()).body, (await signIn()).body];
+    const { body: next } = await refresh(stolen.refreshToken);
+    expect((await refresh(stolen.refreshToken)).status).toBe(401);
+    expect((await refresh(next.refreshToken)).status).toBe(401);
+    expect((await refresh(other.refreshToken)).status).toBe(201);
+  });
+
+  test('that comes many times at once is good for one session at most', async () => {
+    const { body } = await signIn();
+    const answers = await Promise.all(Array.from({ length: 8 }, () => refresh(body.refreshToken)));
+    expect(answers.filter(({ status }) => status === 201).length).toBeLessThanOrEqual(1);
+    for (const { body } of answers.filter(({ status }) => status === 201))
+      expect((await refresh(body.refreshToken)).status).toBe(401);
+  });
+
+  test('is nothing after signing out, nor after 30 days, nor when it was made up', async () => {
+    const { body } = await signIn();
+    expect((await call('POST', '/api/v1/sessions/end', { json: { refreshToken: body.refreshToken } })).status).toBe(
+      204,
+    );
+    expect((await refresh(body.refreshToken)).status).toBe(401);
+    const { body: older } = await signIn();
+    await db.refreshToken.updateMany({ data: { expiresAt: new Date() } });
+    expect((await refresh(older.refreshToken)).status).toBe(401);
+    expect((await refresh('made-up')).status).toBe(401);
+  });
+});
+
+describe('a machine', () => {
+  const grant = (body: string, headers = {}) =>
+    call('POST', '/api/v1/token', {
+      body,
+      headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
+    });
+  const basic = (id: string, secret: string) => ({
+    authorization: `Basic ${Buffer.from([id, secret].map(encodeURIComponent).join(':')).toString('base64')}`,
+  });
+
+  test('gets a token for its credentials, in the header or in the form', async () => {
+    const form = new URLSearchParams({
+      grant_type: 'client_credentials',
+      client_id: CLIENT.id,
+      client_secret: CLIENT.secret,
+    });
+    for (const { status, body } of [
+      await grant('grant_type=client_credentials', basic(CLIENT.id, CLIENT.secret)),
+      await grant(String(form), { authorization: '' }),
+    ]) {
+      expect([status, body.token_type, body.expires_in]).toEqual([200, 'Bearer', 300]);
+      const claims = await verified(body.access_token);
+      expect(claims).toMatchObject({ sub: CLIENT.id, client_id: CLIENT.id, scope: CLIENT.scopes.join(' ') });
+    }
+  });
+
+  test('gets none beyond its scopes, and none with another secret', async () => {
+    const login = basic(CLIENT.id, CLIENT.secret);
+    expect((await grant('grant_type=client_credentials&scope=workers:write', login)).status).toBe(403);
+    expect((await grant('grant_type=client_credentials', basic(CLIENT.id, 'wrong'))).status).toBe(401);
+    expect((await grant('grant_type=client_credentials', basic('nobody', CLIENT.secret))).status).toBe(401);
+    expect((await grant('grant_type=client_credentials', basic('\0', CLIENT.secret))).status).toBe(401);
+    expect((await grant('grant_type=client_credentials&client_id=%00')).status).toBe(401);
+    expect((await grant('grant_type=client_credentials', { authorization: 'Basic %%%' })).status).toBe(401);
+    expect((await grant('grant_type=password', login)).status).toBe(422);
+    expect((await call('POST', '/api/v1/token', { json: {}, headers: login })).status).toBe(415);
+  });
+});
+
+describe('users', () => {
+  const ada = { email: 'Ada@Example.com', password: 'a long enough one', scopes: ['workers:read'] };
+  const authorized = async (scope: string) => ({ authorization: `Bearer ${await issuer.token({ scope })}` });
+  beforeEach(async () => void (await db.user.deleteMany({ where: { email: 'ada@example.com' } })));
+
+  test('are added, listed, changed and removed, and sign in meanwhile', async () => {
+    const { status, body: added, text } = await call('POST', '/api/v1/users', { json: ada });
+    expect([status, added.email]).toEqual([201, 'ada@example.com']);
+    expect(text).not.toContain('argon2');
+    const session = await signIn({ email: 'ADA@example.com', password: ada.password });
+    expect(session.body.scope).toBe('workers:read');
+    const { items, nextCursor } = (await call('GET', '/api/v1/users?limit=1')).body;
+    const { items: more } = (await call('GET', `/api/v1/users?limit=1&cursor=${nextCursor}`)).body;
+    expect([...items, ...more].map(({ email }) => email)).toEqual(['admin@example.com', 'ada@example.com']);
+    const place = `/api/v1/users/${added.id}`;
+    const changed = await call('PATCH', place, { json: { password: 'another long one', scopes: [] } });
+    expect([changed.status, changed.body.scopes]).toEqual([200, []]);
+    expect((await refresh(session.body.refreshToken)).status).toBe(401);
+    expect((await signIn({ email: ada.email, password: 'another long one' })).status).toBe(201);
+    expect((await call('DELETE', place)).status).toBe(204);
+    expect((await call('DELETE', place)).status).toBe(404);
+    expect((await call('PATCH', place, { json: {} })).status).toBe(404);
+  });
+
+  test('have an address of their own, and a password that is long enough', async () => {
+    await call('POST', '/api/v1/users', { json: ada });
+    expect((await call('POST', '/api/v1/users', { json: ada })).status).toBe(409);
+    expect((await call('POST', '/api/v1/users', { json: { ...ada, password: 'short' } })).status).toBe(422);
+  });
+
+  test('get nothing from those who do not have it themselves', async () => {
+    const headers = await authorized('users:write');
+    for (const scopes of [['*'], ['workers:read']])
+      expect((await call('POST', '/api/v1/users', { json: { ...ada, scopes }, headers })).status).toBe(403);
+    const { id } = await db.user.findFirstOrThrow();
+    expect((await call('PATCH', `/api/v1/users/${id}`, { json: { scopes: ['*'] }, headers })).status).toBe(403);
+    expect((await call('GET', '/api/v1/users', { headers })).status).toBe(403);
+  });
+
+  test('with a wish for what they were not given are refused', async () => {
+    await call('POST', '/api/v1/users', { json: ada });
+    const asked = await signIn({ email: ada.email, password: ada.password, scope: 'workers:write' });
+    expect(asked.status).toBe(403);
+  });
+});
+
+describe('signing keys', () => {
+  test('there are two, and their private parts are in no answer and in no clear text', async () => {
+    const published = await keys();
+    expect(published).toHaveLength(2);
+    for (const key of published) expect(Object.keys(key).sort()).toEqual(['alg', 'crv', 'kid', 'kty', 'use', 'x']);
+    for (const { privateKey } of await db.signingKey.findMany())
+      expect(Buffer.from(privateKey).toString()).not.toContain('"d"');
+  });
+
+  test('rotation: the next one was published before it signs, and the last one until its tokens expire', async () => {
+    const before = await keys();
+    const { body: older } = await signIn();
+    await expect(rotateSigningKeys(db, SECRET, { compromised: false })).rejects.toThrow(/rotate again in \d+ s/);
+    await db.signingKey.updateMany({ data: { createdAt: new Date(Date.now() - 70_000) } });
+    const id = await rotateSigningKeys(db, SECRET, { compromised: false });
+    const { body: newer } = await signIn();
+    expect(decodeProtectedHeader(newer.accessToken).kid).toBe(id);
+    expect(before.map(({ kid }: { kid: string }) => kid)).toContain(id);
+    await verified(older.accessToken);
+    await verified(newer.accessToken);
+    expect(await keys()).toHaveLength(3);
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 361_000 });
+    expect(await keys()).toHaveLength(2);
+    vi.useRealTimers();
+  });
+
+  test('one that is compromised is withdrawn at once', async () => {
+    const { body } = await signIn();
+    await rotateSigningKeys(db, SECRET, { compromised: true });
+    expect(await keys()).toHaveLength(2);
+    await expect(verified(body.accessToken)).rejects.toThrow();
+  });
+
+  test('another secret than theirs is a sentence, and the service is not ready', async () => {
+    await expect(signingKey(db, 'another secret of 16')).rejects.toThrow('SIGNING_KEYS_SECRET is not the one');
+    const other = await startApi(database.url, { secret: 'another secret of 16' });
+    const { status, body } = await other.call('GET', '/readyz');
+    expect([status, body.reason]).toEqual([503, expect.stringContaining('SIGNING_KEYS_SECRET is not the one')]);
+    await other.stop();
+  });
+});
+
+test('replicas that start at once set up once', async () => {
+  const empty = await createTestDatabase();
+  const replicas = await Promise.all([1, 2, 3, 4].map(() => startApi(empty.url)));
+  const ready = await Promise.all(replicas.map((replica) => replica.call('GET', '/readyz')));
+  expect(ready.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+  expect([await replicas[0]!.db.signingKey.count(), await replicas[0]!.db.user.count()]).toEqual([2, 1]);
+  await Promise.all(replicas.map((replica) => replica.stop()));
+  await empty.drop();
+});
+
+test('nothing secret is in the database or in the log as it is', async () => {
+  const { body } = await signIn();
+  const [user, client] = [await db.user.findFirstOrThrow(), await db.client.findFirstOrThrow()];
+  expect(user.passwordHash).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
+  expect(await isPassword(password, user.passwordHash)).toBe(true);
+  expect(await isPassword(`${password} `, user.passwordHash)).toBe(false);
+  expect(client.secretHash).toBe(hashSecret(CLIENT.secret));
+  expect(await db.refreshToken.count({ where: { hash: body.refreshToken } })).toBe(0);
+  for (const secret of [password, CLIENT.secret, body.refreshToken, body.accessToken])
+    expect(JSON.stringify(api.lines)).not.toContain(secret);
+});

@@ -1,0 +1,19 @@
+import { Problem } from '@keelson/http';
+import { z } from 'zod';
+
+/** RFC 6749, 3.3: words, and * for all there are. */
+export const scopeWord = z.string().regex(/^(\*|[a-z][a-z0-9-]*:[a-z][a-z0-9-]*)$/, 'must be like workers:read, or *');
+export const scopeText = z
+  .string()
+  .max(1000)
+  .regex(/^(\*|[a-z0-9-]+:[a-z0-9-]+)( (\*|[a-z0-9-]+:[a-z0-9-]+))*$/, 'must be like workers:read workers:write')
+  .meta({ description: 'Scopes with spaces between them; all that there are where it is left out' });
+
+/** Those that are asked for, which have to be among those that somebody has. @throws Problem 403 */
+export function granted(has: string[], asked: string | undefined): string[] {
+  if (asked === undefined) return has;
+  const scopes = [...new Set(asked.split(' '))];
+  const beyond = scopes.find((scope) => !has.includes(scope) && !has.includes('*'));
+  if (beyond) throw new Problem(403, `The scope ${beyond} was not granted.`);
+  return scopes;
+}

@@ -1,0 +1,92 @@
+import { operation, Problem } from '@keelson/http';
+import { z } from 'zod';
+import { issueAccessToken, type Issuer } from './access-token.ts';
+import { isPassword } from './passwords.ts';
+import { addRefreshToken, endSession, renewRefreshToken } from './refresh-tokens.ts';
+import { granted, scopeText } from './scopes.ts';
+import { countAttempt, forgetAttempts } from './sign-in-attempts.ts';
+import { ACCESS_TOKEN_SECONDS } from './signing-keys.ts';
+import { email } from './user.ts';
+
+export const SESSIONS = '/api/v1/sessions';
+
+const Session = z
+  .object({
+    accessToken: z.string(),
+    tokenType: z.literal('Bearer'),
+    expiresIn: z.int().meta({ description: 'Seconds until the access token expires' }),
+    refreshToken: z.string().meta({ description: 'Good once, for the next session' }),
+    scope: z.string(),
+  })
+  .meta({ id: 'Session' });
+const Credentials = z.strictObject({ email, password: z.string().max(128), scope: scopeText.optional() });
+const refreshToken = z.string().max(100);
+
+/** How a person gets tokens: by their password, and then by the refresh token that comes with each. */
+export function sessionOperations(issuer: Issuer) {
+  const { db } = issuer;
+
+  const session = async (subject: string, scopes: string[], refreshToken: string) => ({
+    accessToken: await issueAccessToken(issuer, { subject, scopes }),
+    tokenType: 'Bearer',
+    expiresIn: ACCESS_TOKEN_SECONDS,
+    refreshToken,
+    scope: scopes.join(' '),
+  });
+
+  return [
+    operation({
+      method: 'post',
+      path: SESSIONS,
+      summary: 'Sign in',
+      access: 'public',
+      body: Credentials,
+      answers: { 201: { description: 'The session', schema: Session } },
+      problems: [401, 403],
+      handle: async ({ body: { email, password, scope }, res }) => {
+        await countAttempt(db, email);
+        const user = await db.user.findUnique({ where: { email } });
+        if (!(await isPassword(password, user?.passwordHash)) || !user)
+          throw refused('The email address or the password is wrong.');
+        await forgetAttempts(db, email);
+        const scopes = granted(user.scopes, scope);
+        const refreshToken = await addRefreshToken(db, { userId: user.id, scopes });
+        res
+          .status(201)
+          .set('Cache-Control', 'no-store')
+          .json(await session(user.id, scopes, refreshToken));
+      },
+    }),
+
+    operation({
+      method: 'post',
+      path: `${SESSIONS}/refresh`,
+      summary: 'Go on with a session',
+      access: 'public',
+      body: z.strictObject({ refreshToken }),
+      answers: { 201: { description: 'The session', schema: Session } },
+      problems: [401],
+      handle: async ({ body, req, res }) => {
+        const used = await renewRefreshToken(db, body.refreshToken, req.log);
+        if (!used) throw refused('The refresh token is not good, or no longer: sign in again.');
+        const renewed = await session(used.userId, used.scopes, used.successor);
+        res.status(201).set('Cache-Control', 'no-store').json(renewed);
+      },
+    }),
+
+    operation({
+      method: 'post',
+      path: `${SESSIONS}/end`,
+      summary: 'Sign out',
+      access: 'public',
+      body: z.strictObject({ refreshToken }),
+      answers: { 204: { description: 'The refresh token is good for nothing any more' } },
+      handle: async ({ body, res }) => {
+        await endSession(db, body.refreshToken);
+        res.status(204).end();
+      },
+    }),
+  ];
+}
+
+const refused = (detail: string) => new Problem(401, detail, { headers: { 'WWW-Authenticate': 'Bearer' } });

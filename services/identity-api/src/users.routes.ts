@@ -1,0 +1,100 @@
+import { cursor, decodeCursor, encodeCursor, limit, notFound, operation, page, Problem } from '@keelson/http';
+import { isDuplicate } from '@keelson/postgres';
+import type { Request } from 'express';
+import { z } from 'zod';
+import type { Database } from './database.ts';
+import { hashPassword } from './passwords.ts';
+import { granted } from './scopes.ts';
+import { NewUser, toUser, User, UserChanges, USERS } from './user.ts';
+
+const params = z.object({ id: z.uuid() });
+
+/** Who may sign in, and what they may do. Nobody gives more than they have. */
+export function userOperations({ db }: { db: Database }) {
+  return [
+    operation({
+      method: 'get',
+      path: USERS,
+      summary: 'List users, a page at a time',
+      access: 'users:read',
+      query: z.strictObject({ limit, cursor }),
+      answers: { 200: { description: 'A page of users', schema: page(User) } },
+      handle: async ({ query, res }) => {
+        const [after] = query.cursor ? decodeCursor(query.cursor, z.tuple([z.uuid()])) : [];
+        const rows = await db.user.findMany({
+          ...(after ? { where: { id: { gt: after } } } : {}),
+          orderBy: { id: 'asc' },
+          take: query.limit + 1,
+        });
+        const items = rows.slice(0, query.limit).map(toUser);
+        const last = items.at(-1);
+        res.json({ items, nextCursor: rows.length > query.limit && last ? encodeCursor([last.id]) : null });
+      },
+    }),
+
+    operation({
+      method: 'post',
+      path: USERS,
+      summary: 'Add a user',
+      access: 'users:write',
+      body: NewUser,
+      answers: { 201: { description: 'The user', schema: User, headers: z.object({ Location: z.string() }) } },
+      problems: [409],
+      handle: async ({ body: { email, password, scopes }, req, res }) => {
+        mayGive(req, scopes);
+        const data = { email, passwordHash: await hashPassword(password), scopes };
+        const row = await db.user.create({ data }).catch(refuseDuplicate);
+        res.status(201).set('Location', `${USERS}/${row.id}`).json(toUser(row));
+      },
+    }),
+
+    operation({
+      method: 'patch',
+      path: `${USERS}/{id}`,
+      summary: "Change a user's password or scopes, and end the user's sessions",
+      access: 'users:write',
+      params,
+      body: UserChanges,
+      answers: { 200: { description: 'The user as it is now', schema: User } },
+      problems: [404],
+      handle: async ({ params, body: { password, scopes }, req, res }) => {
+        mayGive(req, scopes);
+        const data = {
+          ...(password ? { passwordHash: await hashPassword(password) } : {}),
+          ...(scopes ? { scopes } : {}),
+        };
+        const [[row]] = await db.$transaction([
+          db.user.updateManyAndReturn({ where: params, data }),
+          db.refreshToken.deleteMany({ where: { userId: params.id } }),
+        ]);
+        if (!row) throw notFound('user');
+        res.json(toUser(row));
+      },
+    }),
+
+    operation({
+      method: 'delete',
+      path: `${USERS}/{id}`,
+      summary: 'Remove a user',
+      access: 'users:write',
+      params,
+      answers: { 204: { description: 'The user is gone' } },
+      problems: [404],
+      handle: async ({ params, res }) => {
+        const { count } = await db.user.deleteMany({ where: params });
+        if (count === 0) throw notFound('user');
+        res.status(204).end();
+      },
+    }),
+  ];
+}
+
+function mayGive(req: Request, scopes: string[] | undefined) {
+  if (scopes?.length) granted(req.principal!.scopes, scopes.join(' '));
+}
+
+function refuseDuplicate(error: unknown): never {
+  if (!isDuplicate(error)) throw error;
+  const errors = [{ in: 'body' as const, name: 'email', detail: 'is taken by another user' }];
+  throw new Problem(409, 'There is a user with this email address.', { errors });
+}
