@@ -244,6 +244,20 @@ test('replicas that start at once set up once', async () => {
   await empty.drop();
 });
 
+test('what is emptied is set up again', async () => {
+  const emptied = await createTestDatabase();
+  const other = await startApi(emptied.url);
+  await other.db.signingKey.deleteMany();
+  await other.db.user.deleteMany();
+  await other.db.client.deleteMany();
+  const json = { email: ADMINISTRATOR.email, password };
+  const signedIn = async () => (await other.call('POST', '/api/v1/sessions', { json })).status === 201;
+  await vi.waitFor(async () => expect(await signedIn()).toBe(true), { timeout: 20_000, interval: 1000 });
+  expect(await other.db.client.count()).toBe(1);
+  await other.stop();
+  await emptied.drop();
+});
+
 test('nothing secret is in the database or in the log as it is', async () => {
   const { body } = await signIn();
   const [user, client] = [await db.user.findFirstOrThrow(), await db.client.findFirstOrThrow()];

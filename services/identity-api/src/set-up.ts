@@ -9,27 +9,31 @@ export type Beginning = {
   clients: { id: string; secret: string; scopes: string[] }[];
 };
 
-/** The database may be away. */
+/** The database may be away, or may have been emptied by scripts/db reset. */
 const AGAIN_MS = 2000;
 
 /**
- * Puts into the database what has to be there before anybody can have a token: `begin` tries once, and goes on trying where
- * that fails, until `stop`. `reason` says why it is not done, as long as it is not.
+ * Sees to it that what has to be there before anybody can have a token is in the database: `begin` looks once, and goes on
+ * looking until `stop`. `reason` says why it is not there, as long as it is not.
  */
 export function createSetUp(db: Database, beginning: Beginning, log: Logger) {
   let reason: string | undefined = 'the service is being set up';
   let timer: NodeJS.Timeout | undefined;
+  let stopped = false;
   async function begin(): Promise<void> {
-    try {
-      await setUp(db, beginning);
-      reason = undefined;
-    } catch (error) {
-      reason = `the service cannot be set up: ${(error as Error).message}`;
-      log.error({ err: error }, 'could not set up');
-      timer = setTimeout(() => void begin(), AGAIN_MS);
-    }
+    const before = reason;
+    reason = await setUp(db, beginning).then(
+      () => undefined,
+      (error: Error) => `the service cannot be set up: ${error.message}`,
+    );
+    if (reason && reason !== before) log.error({ reason }, 'could not set up');
+    if (!stopped) timer = setTimeout(() => void begin(), AGAIN_MS);
   }
-  return { begin, stop: () => clearTimeout(timer), reason: () => reason };
+  function stop() {
+    stopped = true;
+    clearTimeout(timer);
+  }
+  return { begin, stop, reason: () => reason };
 }
 
 /** May run again, and in several replicas at once. */
@@ -43,6 +47,8 @@ async function setUp(db: Database, { secret, administrator, clients }: Beginning
   }
   for (const { id, secret, scopes } of clients) {
     const known = { secretHash: hashSecret(secret), scopes };
+    if ((await db.client.count({ where: { id, secretHash: known.secretHash, scopes: { equals: scopes } } })) > 0)
+      continue;
     await db.client.upsert({ where: { id }, create: { id, ...known }, update: known });
   }
 }

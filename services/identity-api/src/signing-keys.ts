@@ -19,12 +19,14 @@ export class RotationRefused extends Error {}
 type Transaction = Prisma.TransactionClient;
 
 /** A first key to sign with, and the one that comes after it. Replicas that start at once make them once. */
-export const ensureSigningKeys = (db: Database, secret: string) =>
-  oneAtATime(db, async (tx) => {
+export async function ensureSigningKeys(db: Database, secret: string): Promise<void> {
+  if ((await db.signingKey.count()) > 0) return;
+  await oneAtATime(db, async (tx) => {
     if ((await tx.signingKey.count()) > 0) return;
     await addKey(tx, secret, new Date());
     await addKey(tx, secret, null);
   });
+}
 
 /**
  * The next key signs from now on, and another one is published to come after it.
