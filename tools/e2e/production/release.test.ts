@@ -95,7 +95,9 @@ test('what is pulled says what it is', async () => {
     'keelson.build-number': '42',
   });
   const database = '--env=DATABASE_URL=postgresql://nobody:nothing@127.0.0.1:1/none?schema=none';
-  const id = succeeded(await stack.docker('run', '--detach', '--entrypoint=node', database, image, 'main.mjs'));
+  const issuer = ['AUTH_ISSUER=nobody', 'AUTH_AUDIENCE=nobody', 'AUTH_JWKS_URL=http://127.0.0.1:1/jwks.json'];
+  const settings = [database, ...issuer.map((setting) => `--env=${setting}`)];
+  const id = succeeded(await stack.docker('run', '--detach', '--entrypoint=node', ...settings, image, 'main.mjs'));
   const ask = "fetch('http://127.0.0.1:3000/healthz').then(async (answer) => console.log(await answer.text()))";
   const { answer } = await until('an answer', 20, async () => {
     const { status, stdout } = await stack.docker('exec', id, 'node', '--eval', ask);
