@@ -19,3 +19,4 @@ export const clientSettings = {
   AUTH_CLIENT_ID: text,
   AUTH_CLIENT_SECRET: text,
 };
+export type ClientSettings = z.infer<z.ZodObject<typeof clientSettings>>;

@@ -1,4 +1,4 @@
-export type ClientSettings = { AUTH_TOKEN_URL: string; AUTH_CLIENT_ID: string; AUTH_CLIENT_SECRET: string };
+import type { ClientSettings } from './settings.ts';
 
 /** A token is renewed so long before it expires. */
 const EARLY_S = 30;

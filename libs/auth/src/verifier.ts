@@ -1,5 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { createRemoteJWKSet, customFetch, errors, jwtVerify, type FetchImplementation } from 'jose';
+import {
+  createRemoteJWKSet,
+  customFetch,
+  errors,
+  jwtVerify,
+  type FetchImplementation,
+  type JWTVerifyGetKey,
+} from 'jose';
 import { InvalidToken, KeysUnavailable, type Principal } from './principal.ts';
 import type { AuthSettings } from './settings.ts';
 
@@ -19,6 +26,8 @@ const COOLDOWN_MS = 1000;
 const TIMEOUT_MS = 2000;
 const TRIES = 3;
 const PAUSE_MS = 200;
+/** The keys are here, and none of them is that of the token. */
+const OF_THE_TOKEN = [errors.JWKSNoMatchingKey, errors.JWKSMultipleMatchingKeys, errors.JOSENotSupported];
 /** How far the clocks of two machines may be apart. */
 const CLOCK_TOLERANCE_S = 5;
 
@@ -38,23 +47,20 @@ export function createVerifier(
   });
   let refreshed = Date.now();
 
+  const reload = (complaint: string) =>
+    keys.reload().catch((error) => log.warn({ reason: reasonOf(error) }, complaint));
+
   function refresh() {
     if (Date.now() - refreshed < REFRESH_MS) return;
     refreshed = Date.now();
-    keys
-      .reload()
-      .catch((error) => log.warn({ reason: reasonOf(error) }, 'the keys of the issuer could not be refreshed'));
+    void reload('the keys of the issuer could not be refreshed');
   }
 
-  const key: typeof keys = Object.assign(
-    async (...asked: Parameters<typeof keys>) =>
-      keys(...asked).catch((error) => {
-        if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys) throw error;
-        if (error instanceof errors.JOSENotSupported) throw error;
-        throw new KeysUnavailable(`The keys of the issuer cannot be fetched: ${reasonOf(error)}`);
-      }),
-    keys,
-  );
+  const key: JWTVerifyGetKey = (header, token) =>
+    keys(header, token).catch((error) => {
+      if (OF_THE_TOKEN.some((kind) => error instanceof kind)) throw error;
+      throw new KeysUnavailable(`The keys of the issuer cannot be fetched: ${reasonOf(error)}`);
+    });
 
   return {
     async verify(token) {
@@ -75,11 +81,7 @@ export function createVerifier(
         throw error;
       }
     },
-    async prepare() {
-      await keys
-        .reload()
-        .catch((error) => log.warn({ reason: reasonOf(error) }, 'the keys of the issuer are not here yet'));
-    },
+    prepare: () => reload('the keys of the issuer are not here yet'),
   };
 }
 

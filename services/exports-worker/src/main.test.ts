@@ -28,10 +28,7 @@ beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'exports-worker-'));
   env = {
     DATABASE_URL: queue.url,
-    ROSTER_API_URL: roster.url,
-    AUTH_TOKEN_URL: `${roster.url}/token`,
-    AUTH_CLIENT_ID: 'exports-worker',
-    AUTH_CLIENT_SECRET: 'secret',
+    ...roster.settings(),
     MEDIA_DIR: folder,
     HEALTH_FILE: join(folder, 'health'),
   };

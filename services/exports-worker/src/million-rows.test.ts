@@ -39,10 +39,7 @@ test.runIf(process.platform === 'linux')(
     await enqueue((sql, ...values) => queue.query(sql, values), exportWorkers, { exportId }, { requestId: 'r' });
     const worker = startExportsWorker({
       DATABASE_URL: queue.url,
-      ROSTER_API_URL: roster.url,
-      AUTH_TOKEN_URL: `${roster.url}/token`,
-      AUTH_CLIENT_ID: 'exports-worker',
-      AUTH_CLIENT_SECRET: 'secret',
+      ...roster.settings(),
       MEDIA_DIR: folder,
       HEALTH_FILE: join(folder, 'health'),
     });

@@ -18,6 +18,13 @@ export async function createRoster(count: number, worker: (n: number) => Worker)
   const calls: Call[] = [];
   const roster = {
     url: '',
+    /** What exports-worker is told of it. */
+    settings: () => ({
+      ROSTER_API_URL: roster.url,
+      AUTH_TOKEN_URL: `${roster.url}/token`,
+      AUTH_CLIENT_ID: 'exports-worker',
+      AUTH_CLIENT_SECRET: 'secret',
+    }),
     exports,
     calls,
     /** Hears every call first; a status it gives is the answer. */
