@@ -6,8 +6,8 @@
 # "began", "ok" or "failed", seconds, note. The second line of a deploy has the same beginning as its first.
 # shellcheck shell=bash
 
-verb='' tag='' note='' patience=120 complaint='' done_sentence='' locked='' rehearsing='' rolling='' retiring='' stopped=''
-recorded=''
+verb='' tag='' note='' patience=120 complaint='' done_sentence='' locked='' rehearsing='' rolling='' retiring='' rotating=''
+stopped='' recorded=''
 
 begin() {
   STACK=${STACK:-production}
@@ -166,7 +166,9 @@ put_in_order() (
   set -e
   [[ ! $locked ]] || remove_one_shots
   [[ ! $rehearsing ]] || remove_rehearsal
+  [[ ! $rotating ]] || take_back_passwords
   [[ ! $rolling ]] || put_back
+  [[ ! $rotating ]] || close_other_logins
   [[ ! $stopped ]] || start_database
 )
 

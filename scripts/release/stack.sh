@@ -199,12 +199,22 @@ release() {
 one_shots() {
   local service secret
   secret=$(realpath "$(setting SECRETS_DIR)/migrator-password")
-  aloud "$1" "$2" run --rm --no-deps --no-TTY --label "keelson.deploy=$project" provision || fail "provision $2 failed: $complaint"
+  provide "$1" "$2"
   for service in $(with_schema); do
     aloud "$1" "$2" run --rm --no-deps --no-TTY --label "keelson.deploy=$project" --env MIGRATE=run \
       --volume "$secret:/run/secrets/migrator-password:ro" "$service" true ||
       fail "$service $2: $(grep -m 1 'failed: ' "$work/output" || echo "its migrations failed: $complaint")"
   done
+}
+
+provide() { # provide release|rehearsal TAG [OPTION…]
+  aloud "$1" "$2" run --rm --no-deps --no-TTY --label "keelson.deploy=$project" "${@:3}" provision ||
+    fail "provision $2 failed: $complaint"
+}
+
+# Of the two logins of each service, that one stays good which its secret names.
+close_other_logins() {
+  provide release "$tag" --env OTHER_LOGINS=close
 }
 
 # What a deploy that was killed has left running.

@@ -68,6 +68,17 @@ describe('the password of a URL that is given apart from it', () => {
     expect(read({ DATABASE_URL_FILE: secret(apart), DATABASE_PASSWORD: 'p' }).DATABASE_URL).toContain('//u:p@h:5432/');
   });
 
+  test('brings the name of the second login, where it is that one', () => {
+    const login = (password: string) => {
+      const { username, password: own } = new URL(
+        read({ DATABASE_URL: apart, DATABASE_PASSWORD: password }).DATABASE_URL,
+      );
+      return [username, decodeURIComponent(own)];
+    };
+    expect(login('u.2:p:q')).toEqual(['u.2', 'p:q']);
+    expect(login('v.2:p')).toEqual(['u', 'v.2:p']);
+  });
+
   test('is refused where there is one already, without either being printed', () => {
     refused(
       { DATABASE_URL: 'postgresql://u:hunter2@h/d', DATABASE_PASSWORD: 'hunter3' },

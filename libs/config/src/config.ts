@@ -36,13 +36,17 @@ export const postgresUrl = z.url({
 });
 export const httpUrl = z.url({ protocol: /^https?$/, error: 'must be a URL like http://host:3000' });
 
+/** A role has a second login, whose name is the role's and this. They take turns: both are good while a password changes. */
+export const SECOND_LOGIN = '.2';
+
 /** Every variable that is missing or wrong, one to a line. */
 export class ConfigError extends Error {}
 
 /**
  * Reads `shape` from the environment. A variable NAME can be given as NAME_FILE instead: the path of a file that
  * holds the value, as Compose and Swarm secrets do; its last line end is dropped. The password of a URL X_URL can be
- * given apart from it, as X_PASSWORD or X_PASSWORD_FILE, and is then any text.
+ * given apart from it, as X_PASSWORD or X_PASSWORD_FILE, and is then any text; where it is that of the role's second login,
+ * `role.2:password`.
  * @throws ConfigError that names every bad variable at once
  */
 export function parseConfig<S extends z.ZodRawShape>(shape: S, environment: Environment): z.infer<z.ZodObject<S>> {
@@ -66,7 +70,10 @@ export function parseConfig<S extends z.ZodRawShape>(shape: S, environment: Envi
     if (password === '') problems.set(name, `is empty: the file ${environment[`${name}_FILE`]} holds no password`);
     else if (!url.username) problems.set(of, `names no user, whose password ${name} would be`);
     else if (url.password) problems.set(of, `has a password already, and ${name} gives one too: leave one of them out`);
-    url.password = encodeURIComponent(password);
+    const second = `${decodeURIComponent(url.username)}${SECOND_LOGIN}`;
+    const isSecond = password.startsWith(`${second}:`);
+    if (isSecond) url.username = encodeURIComponent(second);
+    url.password = encodeURIComponent(isSecond ? password.slice(second.length + 1) : password);
     values[of] = url.href;
   };
   for (const name of Object.keys(shape)) {

@@ -159,6 +159,44 @@ test('may run again, and then sets the passwords anew', async () => {
   await query(urlOf('three', 'new'), 'SELECT 1');
 });
 
+describe('the second login of a service', () => {
+  const first = () => urlOf('five', 'a', 'five');
+  const second = () => Object.assign(new URL(first()), { username: `five_${run}.2`, password: 'b' }).href;
+  const provideAlone = (url: string) =>
+    provision(database.adminUrl, { migratorUrl: migratorUrl(), serviceUrls: [url], otherLogins: 'close' }, quiet);
+  const wrong = 'password authentication failed';
+
+  test('may do what the first may, which keeps its password until that is closed', async () => {
+    await provide(first());
+    await migrateFor('five');
+    await provide(second());
+    for (const url of [first(), second()]) await query(url, "INSERT INTO seas (mood) VALUES ('wild')");
+    await expect(query(second(), 'TRUNCATE seas')).rejects.toMatchObject({ code: '42501' });
+    await expect(query(second(), `SET ROLE five_${run}`)).rejects.toMatchObject({ code: '42501' });
+    expect((await query(withSchema(second(), undefined), 'SELECT * FROM seas')).rowCount).toBe(2);
+
+    const inside = new Client(connection(first()));
+    await inside.connect();
+    const putOut = new Promise((resolve) => inside.on('error', resolve));
+    await provideAlone(second());
+    expect(await putOut).toMatchObject({ code: '57P01' });
+    await expect(query(first(), 'SELECT')).rejects.toThrow(wrong);
+    await query(second(), 'SELECT * FROM seas');
+
+    await provideAlone(first());
+    await expect(query(second(), 'SELECT')).rejects.toThrow(wrong);
+    await query(first(), 'SELECT * FROM seas');
+  });
+
+  test('is enough where the first was never there', async () => {
+    const url = urlOf('six.2', 'b', 'six').replace(`six.2_${run}`, `six_${run}.2`);
+    await provideAlone(url);
+    await migrateFor('six');
+    await query(url, "INSERT INTO seas (mood) VALUES ('wild')");
+    await expect(query(urlOf('six', '', 'six'), 'SELECT')).rejects.toThrow();
+  });
+});
+
 describe('a service that owns its schema, as it once did,', { timeout: 30_000 }, () => {
   let own: string;
   beforeEach(async () => {

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { Client } from 'pg';
+import { SECOND_LOGIN } from '@keelson/config';
+import { Client, escapeIdentifier, escapeLiteral } from 'pg';
 import { isLocked, withStructureLock } from './lock.ts';
 import { connection, schemaOf } from './pool.ts';
 import { reasonOf, type Say } from './ready.ts';
@@ -10,15 +11,20 @@ export const QUEUE_ROLE = 'queue_user';
 export type Roles = {
   /** Of the role that owns every schema and applies the migrations: `postgresql://migrator:password@host/db`. */
   migratorUrl: string;
-  /** Of each service's role, with its schema where it has one: `postgresql://role:password@host/db?schema=s`. */
+  /**
+   * Of each service's role, with its schema where it has one: `postgresql://role:password@host/db?schema=s`. The user may
+   * be the role's second login, which may do the same.
+   */
   serviceUrls: string[];
+  /** Whether the login of a service that is not named is shut out, or kept as it is. */
+  otherLogins?: 'keep' | 'close';
 };
 
 /**
  * Gives every service its role, and its schema where its URL names one. There its role reads and writes rows, and nothing
  * more: what holds them is the migrator's. Idempotent; passwords are set again, so that a changed one takes effect.
  */
-export async function provision(adminUrl: string, { migratorUrl, serviceUrls }: Roles, say: Say) {
+export async function provision(adminUrl: string, { migratorUrl, serviceUrls, otherLogins = 'keep' }: Roles, say: Say) {
   await withStructureLock(adminUrl, { say }, async () => {
     const client = new Client(connection(adminUrl));
     await client.connect();
@@ -26,7 +32,12 @@ export async function provision(adminUrl: string, { migratorUrl, serviceUrls }: 
       await client.query(CLOSE_DATABASES);
       await ensureRole(client, QUEUE_ROLE, 'NOLOGIN');
       const migrator = await ensureLogin(client, migratorUrl);
-      for (const url of serviceUrls) await provisionService(client, url, migrator, say);
+      await join(client, migrator, QUEUE_ROLE);
+      for (const url of serviceUrls) {
+        const login = await ensureServiceLogin(client, url);
+        if (schemaOf(url)) await provideSchema(client, schemaOf(url)!, login, migrator, say);
+        if (otherLogins === 'close') await shutOut(client, login.other);
+      }
     } finally {
       await client.end();
     }
@@ -44,13 +55,38 @@ const CLOSE_DATABASES = `
     END LOOP;
   END $$`;
 
-async function provisionService(client: Client, url: string, migrator: string, say: Say) {
-  const role = await ensureLogin(client, url);
-  if (!schemaOf(url)) return;
-  const schema = client.escapeIdentifier(schemaOf(url)!);
+type Login = {
+  /** Of the service: it has the rights. */
+  role: string;
+  /** The one of the role's two logins that the URL names, and the other one. */
+  login: string;
+  other: string;
+};
+
+async function ensureServiceLogin(client: Client, url: string): Promise<Login> {
+  const login = userOf(url);
+  const role = login.endsWith(SECOND_LOGIN) ? login.slice(0, -SECOND_LOGIN.length) : login;
+  const second = role + SECOND_LOGIN;
+  if (login === second) await ensureRole(client, role, 'LOGIN');
+  await ensureLogin(client, url);
+  await join(client, role, QUEUE_ROLE);
+  if (login === second) await join(client, second, role);
+  return { role, login, other: login === role ? second : role };
+}
+
+/** Its password is no longer taken, and whoever is in with it is put out. */
+async function shutOut(client: Client, login: string) {
+  const { rowCount } = await client.query('SELECT FROM pg_roles WHERE rolname = $1', [login]);
+  if (rowCount) await client.query(`ALTER ROLE ${escapeIdentifier(login)} PASSWORD NULL`);
+  await client.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1', [login]);
+}
+
+async function provideSchema(client: Client, name: string, service: Login, owner: string, say: Say) {
+  const [schema, migrator] = [escapeIdentifier(name), escapeIdentifier(owner)];
+  const [role, login] = [escapeIdentifier(service.role), escapeIdentifier(service.login)];
   const inSchema = `ALTER DEFAULT PRIVILEGES FOR ROLE ${migrator} IN SCHEMA ${schema}`;
   await client.query(`CREATE SCHEMA IF NOT EXISTS ${schema} AUTHORIZATION ${migrator}`);
-  await client.query(`ALTER ROLE ${role} SET search_path = ${schema}`);
+  await client.query(`ALTER ROLE ${role} SET search_path = ${schema}; ALTER ROLE ${login} SET search_path = ${schema}`);
   await client.query(`GRANT USAGE ON SCHEMA ${schema} TO ${role}`);
   // Of what is made later: functions and types are everybody's who may use the schema.
   await client.query(`${inSchema} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO ${role}`);
@@ -120,18 +156,22 @@ async function ownsSomething(client: Client, role: string) {
   return rowCount! > 0;
 }
 
-/** The role that a URL names, with its password. @returns its name, quoted */
+const userOf = (url: string) => decodeURIComponent(new URL(url).username);
+
+/** The role that a URL names, with its password. @returns its name */
 async function ensureLogin(client: Client, url: string) {
-  const { username, password } = new URL(url);
-  const role = decodeURIComponent(username);
-  await ensureRole(client, role, `LOGIN PASSWORD ${client.escapeLiteral(decodeURIComponent(password))}`);
-  const name = client.escapeIdentifier(role);
-  await client.query(`GRANT ${QUEUE_ROLE} TO ${name} WITH INHERIT TRUE, SET FALSE`);
-  return name;
+  const password = escapeLiteral(decodeURIComponent(new URL(url).password));
+  await ensureRole(client, userOf(url), `LOGIN PASSWORD ${password}`);
+  return userOf(url);
+}
+
+/** A member has the rights of the group, and can do nothing else in its name. */
+async function join(client: Client, member: string, group: string) {
+  await client.query(`GRANT ${escapeIdentifier(group)} TO ${escapeIdentifier(member)} WITH INHERIT TRUE, SET FALSE`);
 }
 
 async function ensureRole(client: Client, role: string, attributes: string) {
   const { rowCount } = await client.query('SELECT FROM pg_roles WHERE rolname = $1', [role]);
   const verb = rowCount ? 'ALTER' : 'CREATE';
-  await client.query(`${verb} ROLE ${client.escapeIdentifier(role)} ${attributes}`);
+  await client.query(`${verb} ROLE ${escapeIdentifier(role)} ${attributes}`);
 }
