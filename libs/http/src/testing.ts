@@ -1,13 +1,24 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createInterface } from 'node:readline';
 import { comparer, problem, type Answer as Compared } from '@keelson/openapi';
 import request, { type Response } from 'supertest';
+import { expect, onTestFinished } from 'vitest';
 import { descriptionPath } from './openapi.ts';
 
 export type Sent = { headers?: Record<string, string>; json?: unknown; body?: string | Buffer };
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- each test knows what it asked for
 export type Answer = { status: number; headers: IncomingHttpHeaders; text: string; body: any };
-export type LogLine = { level: string; msg: string; requestId?: string; status?: number; err?: { stack: string } };
+export type LogLine = {
+  level: string;
+  msg: string;
+  requestId?: string;
+  status?: number;
+  port?: number;
+  err?: { stack: string };
+};
 
 /** What the OpenAPI document leaves out, because the proxy does not route it. */
 const HEALTH = /^\/(healthz|readyz)/;
@@ -20,7 +31,8 @@ const INTERNAL = /^\/internal\//;
 export async function checkedApi(app: RequestListener, token?: string) {
   const server = createServer(app).listen(0, '127.0.0.1');
   await once(server, 'listening');
-  return { call: await checkedCall(server, token), close: () => void server.close() };
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return { url, call: await checkedCall(server, token), close: () => void server.close() };
 }
 
 async function checkedCall(server: Server, token?: string) {
@@ -62,6 +74,27 @@ function bytesOf(response: unknown, done: (error: Error | null, bytes: Buffer) =
 function completed(answer: Compared): Compared {
   const isCompleted = answer.method === 'GET' && answer.headers['x-accel-redirect'];
   return isCompleted ? { ...answer, bytes: Buffer.from('from the proxy'), text: 'from the proxy' } : answer;
+}
+
+/**
+ * A service as it is deployed, until the test ends: a process of its own, on a port of its own, and what it says.
+ * @param main the file that it runs
+ */
+export function startProcess(main: string, environment: Record<string, string>) {
+  const child = spawn(process.execPath, [main], { env: { PORT: '0', DRAIN_MS: '0', ...environment } });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  const lines: LogLine[] = [];
+  createInterface({ input: child.stdout }).on('line', (line) => lines.push(JSON.parse(line)));
+  let errors = '';
+  child.stderr.setEncoding('utf8').on('data', (chunk) => (errors += chunk));
+  const exited = once(child, 'close').then(([code, signal]) => ({ code: code ?? signal, errors }));
+  /** @returns its address, once it listens */
+  const listening = async () => {
+    const line = () => lines.find(({ msg }) => msg === 'listening');
+    await expect.poll(line, { timeout: 10_000 }).toBeTruthy();
+    return `http://127.0.0.1:${line()!.port}`;
+  };
+  return { child, lines, exited, listening };
 }
 
 /** What a problem complains of, as `body hiredOn`. */

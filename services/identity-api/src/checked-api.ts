@@ -18,13 +18,13 @@ export const CLIENT = {
   scopes: ['workers:read', 'exports:report'],
 };
 
-/** The API over `url`, on a port of its own, whose every answer is as the OpenAPI document that it serves says. */
-export async function startApi(url: string, { migrations = MIGRATIONS, secret = SECRET } = {}) {
+/** The API over a database, on a port of its own, whose every answer is as the OpenAPI document that it serves says. */
+export async function startApi(databaseUrl: string, { migrations = MIGRATIONS, secret = SECRET } = {}) {
   const lines: LogLine[] = [];
   const write = (line: string) => void lines.push(JSON.parse(line));
   const log = createLogger({ service: 'identity-api', level: 'info' }, { write });
-  const pool = createPool(url, { log });
-  const db = createDatabase(pool, schemaOf(url));
+  const pool = createPool(databaseUrl, { log });
+  const db = createDatabase(pool, schemaOf(databaseUrl));
   const service = { service: 'identity-api', version: '1.2.3', commit: 'abc1234', build: '42' };
   const issuer = await startIssuer();
   const { verify } = createVerifier(issuer.settings, log);
@@ -33,7 +33,7 @@ export async function startApi(url: string, { migrations = MIGRATIONS, secret = 
   await setUp.begin();
   const tokens = { db, secret, issuer: AUTH_ISSUER, audience: AUTH_AUDIENCE };
   const app = createApp({ service, log, pool, db, migrations, verify, tokens, notSetUp: setUp.reason });
-  const { call, close } = await checkedApi(app, await issuer.token());
+  const { url, call, close } = await checkedApi(app, await issuer.token());
   const stop = async () => {
     setUp.stop();
     close();
@@ -41,5 +41,5 @@ export async function startApi(url: string, { migrations = MIGRATIONS, secret = 
     await db.$disconnect();
     await pool.end();
   };
-  return { app, issuer, call, db, pool, lines, stop };
+  return { url, issuer, call, db, pool, lines, stop };
 }

@@ -1,11 +1,7 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
+import { startProcess } from '@keelson/http/testing';
 import { createTestDatabase } from '@keelson/postgres/testing';
-import { afterAll, expect, onTestFinished, test } from 'vitest';
-
-type LogLine = { msg: string; level: string; port?: number };
+import { afterAll, expect, test } from 'vitest';
 
 const database = await createTestDatabase();
 afterAll(database.drop);
@@ -20,23 +16,7 @@ const ENVIRONMENT = {
   EXPORTS_WORKER_CLIENT_SCOPE: 'workers:read',
 };
 
-/** The process as it is deployed, and what it says. */
-function start(environment: Record<string, string>) {
-  const env = { PATH: process.env['PATH'], PORT: '0', DRAIN_MS: '0', ...environment };
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'main.ts')], { env });
-  onTestFinished(() => void child.kill('SIGKILL'));
-  const lines: LogLine[] = [];
-  createInterface({ input: child.stdout }).on('line', (line) => lines.push(JSON.parse(line)));
-  let errors = '';
-  child.stderr.setEncoding('utf8').on('data', (chunk) => (errors += chunk));
-  const exited = once(child, 'close').then(([code, signal]) => ({ code: code ?? signal, errors }));
-  const listening = async () => {
-    const line = () => lines.find(({ msg }) => msg === 'listening');
-    await expect.poll(line, { timeout: 10_000 }).toBeTruthy();
-    return `http://127.0.0.1:${line()!.port}`;
-  };
-  return { child, lines, exited, listening };
-}
+const start = (environment: Record<string, string>) => startProcess(join(import.meta.dirname, 'main.ts'), environment);
 
 test('serves what its database holds, until it is told to end', { timeout: 20_000 }, async () => {
   const { child, lines, exited, listening } = start({

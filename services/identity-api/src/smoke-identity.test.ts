@@ -1,22 +1,17 @@
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import { createTestDatabase } from '@keelson/postgres/testing';
 import { afterAll, expect, test } from 'vitest';
 import { startApi } from './checked-api.ts';
 import { smokeIdentity } from './smoke-identity.ts';
 
 const database = await createTestDatabase();
-const { app, issuer, db, stop } = await startApi(database.url);
-const server = app.listen(0, '127.0.0.1');
-await once(server, 'listening');
+const { url, issuer, db, stop } = await startApi(database.url);
 afterAll(async () => {
-  server.close();
   await stop();
   await database.drop();
 });
 
 const token = await issuer.token();
-const smoke = () => smokeIdentity(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, token);
+const smoke = () => smokeIdentity(url, token);
 const sql = database.asMigrator;
 
 test('passes, as often as it is run, and leaves nobody', async () => {

@@ -1,5 +1,3 @@
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import { createTestDatabase } from '@keelson/postgres/testing';
 import { installQueue } from '@keelson/queue';
 import { afterAll, expect, test } from 'vitest';
@@ -8,17 +6,14 @@ import { smokeWorkers } from './smoke-workers.ts';
 
 const database = await createTestDatabase();
 await installQueue(database.adminUrl, () => undefined);
-const { app, issuer, db, stop } = await startApi(database.url);
-const server = app.listen(0, '127.0.0.1');
-await once(server, 'listening');
+const { url, issuer, db, stop } = await startApi(database.url);
 afterAll(async () => {
-  server.close();
   await stop();
   await database.drop();
 });
 
 const token = await issuer.token();
-const smoke = () => smokeWorkers(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, token);
+const smoke = () => smokeWorkers(url, token);
 const sql = database.asMigrator;
 const columns = await db.$queryRaw<{ table: string; column: string }[]>`
   SELECT table_name AS table, column_name AS column FROM information_schema.columns
