@@ -11,7 +11,7 @@ const LOCK_TIMEOUT_MS = 3000;
 const ATTEMPTS = 10;
 
 /** The migrations of a service, in their order: `prisma/migrations/NAME/migration.sql`. */
-export function readMigrations(prismaDir: string): MigrationFile[] {
+function readMigrations(prismaDir: string): MigrationFile[] {
   const folder = join(prismaDir, 'migrations');
   if (!existsSync(folder)) return [];
   return readdirSync(folder, { withFileTypes: true })
@@ -20,8 +20,10 @@ export function readMigrations(prismaDir: string): MigrationFile[] {
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
+export const migrationNames = (prismaDir: string): string[] => readMigrations(prismaDir).map(({ name }) => name);
+
 /** Those of `names` that the database has not applied. */
-export async function pendingMigrations(db: Pool | ClientBase, names: string[]): Promise<string[]> {
+async function pendingMigrations(db: Pool | ClientBase, names: string[]): Promise<string[]> {
   const { rows: tables } = await db.query("SELECT to_regclass('_prisma_migrations') IS NOT NULL AS known");
   if (!tables[0].known) return names;
   const { rows } = await db.query(
@@ -29,6 +31,12 @@ export async function pendingMigrations(db: Pool | ClientBase, names: string[]):
   );
   const applied = new Set(rows.map((row) => row.name));
   return names.filter((name) => !applied.has(name));
+}
+
+/** @returns a sentence about the first of `names` that the database has not applied */
+export async function missingMigration(db: Pool | ClientBase, names: string[]): Promise<string | undefined> {
+  const [first] = await pendingMigrations(db, names);
+  return first && `the database lacks the migration ${first}`;
 }
 
 /**
@@ -90,7 +98,7 @@ END $$`;
 
 /** Waits until another process has applied the migrations of a service. */
 export async function awaitMigrations(url: string, prismaDir: string, { seconds, say }: { seconds: number; say: Say }) {
-  const names = readMigrations(prismaDir).map((file) => file.name);
+  const names = migrationNames(prismaDir);
   await using database = await connect(url);
   const start = performance.now();
   for (let said = 0; ;) {

@@ -1,7 +1,7 @@
 import type { Verifier } from '@keelson/auth';
 import { createApi, type Service } from '@keelson/http';
 import type { Logger } from '@keelson/logger';
-import { isUnavailable, pendingMigrations } from '@keelson/postgres';
+import { isUnavailable, missingMigration } from '@keelson/postgres';
 import type { Pool } from 'pg';
 import type { Issuer } from './access-token.ts';
 import type { Database } from './database.ts';
@@ -28,10 +28,7 @@ export function createApp({ service, log, pool, db, migrations, verify, tokens, 
     log,
     verify,
     operations: [...sessionOperations(tokens), ...tokenOperations(tokens), ...userOperations({ db })],
-    ready: async () => {
-      const pending = await pendingMigrations(pool, migrations);
-      return pending.length > 0 ? `the database lacks the migration ${pending[0]}` : notSetUp();
-    },
+    ready: async () => (await missingMigration(pool, migrations)) ?? notSetUp(),
     isUnavailable,
   });
 }

@@ -3,13 +3,13 @@ import { createVerifier } from '@keelson/auth';
 import { startIssuer } from '@keelson/auth/issuer';
 import { checkedApi, type LogLine } from '@keelson/http/testing';
 import { createLogger } from '@keelson/logger';
-import { createPool, readMigrations, schemaOf } from '@keelson/postgres';
+import { createPool, migrationNames, schemaOf } from '@keelson/postgres';
 import { createApp } from './app.ts';
 import { createDatabase } from './database.ts';
 import { createSetUp } from './set-up.ts';
 
 const PRISMA_DIR = join(import.meta.dirname, '../prisma');
-export const MIGRATIONS = readMigrations(PRISMA_DIR).map((file) => file.name);
+export const MIGRATIONS = migrationNames(PRISMA_DIR);
 export const SECRET = 'a secret of the signing keys';
 export const ADMINISTRATOR = { email: 'Admin@Example.com', password: 'correct horse battery staple' };
 export const CLIENT = {

@@ -1,7 +1,7 @@
 import type { Verifier } from '@keelson/auth';
 import { createApi, type Service } from '@keelson/http';
 import type { Logger } from '@keelson/logger';
-import { isUnavailable, pendingMigrations } from '@keelson/postgres';
+import { isUnavailable, missingMigration } from '@keelson/postgres';
 import type { Pool } from 'pg';
 import type { Database } from './database.ts';
 import { exportOperations, exportProgress } from './exports.routes.ts';
@@ -25,10 +25,7 @@ export function createApp({ service, log, pool, db, migrations, verify }: AppOpt
     operations: [...workerOperations({ db }), ...exportOperations({ db })],
     internal: exportProgress({ db }),
     alsoDescribedAt: '/api/v1/openapi.json',
-    ready: async () => {
-      const pending = await pendingMigrations(pool, migrations);
-      return pending.length > 0 ? `the database lacks the migration ${pending[0]}` : undefined;
-    },
+    ready: () => missingMigration(pool, migrations),
     isUnavailable,
   });
 }

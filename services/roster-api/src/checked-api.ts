@@ -3,12 +3,12 @@ import { createVerifier } from '@keelson/auth';
 import { startIssuer } from '@keelson/auth/issuer';
 import { checkedApi, type LogLine } from '@keelson/http/testing';
 import { createLogger } from '@keelson/logger';
-import { createPool, readMigrations, schemaOf } from '@keelson/postgres';
+import { createPool, migrationNames, schemaOf } from '@keelson/postgres';
 import { createApp } from './app.ts';
 import { createDatabase } from './database.ts';
 
 const PRISMA_DIR = join(import.meta.dirname, '../prisma');
-export const MIGRATIONS = readMigrations(PRISMA_DIR).map((file) => file.name);
+export const MIGRATIONS = migrationNames(PRISMA_DIR);
 
 /** A roster-api over a database, on a port of its own, whose every answer is as the OpenAPI document that it serves says. */
 export async function startApi(databaseUrl: string, { migrations = MIGRATIONS } = {}) {

@@ -2,7 +2,7 @@ import { createVerifier } from '@keelson/auth';
 import { releaseOf } from '@keelson/config';
 import { serve } from '@keelson/http';
 import { createLogger } from '@keelson/logger';
-import { createPool, readMigrations, schemaOf } from '@keelson/postgres';
+import { createPool, migrationNames, schemaOf } from '@keelson/postgres';
 import { createApp } from './app.ts';
 import { readRosterConfig } from './config.ts';
 import { createDatabase } from './database.ts';
@@ -12,7 +12,7 @@ const service = { service: 'roster-api', ...releaseOf(config) };
 const log = createLogger({ service: service.service, level: config.LOG_LEVEL });
 const pool = createPool(config.DATABASE_URL, { log });
 const db = createDatabase(pool, schemaOf(config.DATABASE_URL));
-const migrations = readMigrations(config.PRISMA_DIR).map((file) => file.name);
+const migrations = migrationNames(config.PRISMA_DIR);
 const { verify, prepare } = createVerifier(config, log);
 
 await prepare();
