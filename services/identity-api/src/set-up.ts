@@ -1,7 +1,7 @@
 import type { Logger } from '@keelson/logger';
 import type { Database } from './database.ts';
 import { hashPassword, hashSecret } from './passwords.ts';
-import { ensureSigningKeys, signingKey } from './signing-keys.ts';
+import { ensureSigningKeys, signingKey, signingKeyId } from './signing-keys.ts';
 
 export type Beginning = {
   secret: string;
@@ -18,16 +18,22 @@ const AGAIN_MS = 2000;
  */
 export function createSetUp(db: Database, beginning: Beginning, log: Logger) {
   let reason: string | undefined = 'the service is being set up';
+  /** The key that signed when all was there. */
+  let signing: string | undefined;
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
   async function begin(): Promise<void> {
     const before = reason;
-    reason = await setUp(db, beginning).then(
+    reason = await look().then(
       () => undefined,
       (error: Error) => `the service cannot be set up: ${error.message}`,
     );
     if (reason && reason !== before) log.error({ reason }, 'could not set up');
     if (!stopped) timer = setTimeout(() => void begin(), AGAIN_MS);
+  }
+  async function look() {
+    const isThere = signing && signing === (await signingKeyId(db)) && (await db.user.count()) > 0;
+    if (!isThere) signing = await setUp(db, beginning);
   }
   function stop() {
     stopped = true;
@@ -36,10 +42,10 @@ export function createSetUp(db: Database, beginning: Beginning, log: Logger) {
   return { begin, stop, reason: () => reason };
 }
 
-/** May run again, and in several replicas at once. */
-async function setUp(db: Database, { secret, administrator, clients }: Beginning): Promise<void> {
+/** May run again, and in several replicas at once. @returns the id of the key that signs */
+async function setUp(db: Database, { secret, administrator, clients }: Beginning): Promise<string> {
   await ensureSigningKeys(db, secret);
-  await signingKey(db, secret); // says so where it is another secret
+  const { id: signing } = await signingKey(db, secret); // says so where it is another secret
   if ((await db.user.count()) === 0) {
     const passwordHash = await hashPassword(administrator.password);
     const email = administrator.email.toLowerCase();
@@ -51,4 +57,5 @@ async function setUp(db: Database, { secret, administrator, clients }: Beginning
       continue;
     await db.client.upsert({ where: { id }, create: { id, ...known }, update: known });
   }
+  return signing;
 }

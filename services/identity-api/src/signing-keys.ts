@@ -10,6 +10,7 @@ export const ACCESS_TOKEN_SECONDS = 300;
 const KNOWN_AFTER_MS = 65_000;
 /** The last token that a key has signed expires, and some time for the clocks. */
 const PUBLISHED_AFTER_MS = (ACCESS_TOKEN_SECONDS + 60) * 1000;
+const SIGNING = { signsFrom: { not: null }, signsUntil: null };
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
 
@@ -43,18 +44,22 @@ export const rotateSigningKeys = (db: Database, secret: string, { compromised }:
       throw new RotationRefused(
         `Services may not know the next key yet: rotate again in ${Math.ceil(wait / 1000)} s, or with --compromised.`,
       );
-    const signing = { signsFrom: { not: null }, signsUntil: null };
     if (compromised) await tx.signingKey.deleteMany({ where: { signsFrom: { not: null } } });
-    else await tx.signingKey.updateMany({ where: signing, data: { signsUntil: now } });
+    else await tx.signingKey.updateMany({ where: SIGNING, data: { signsUntil: now } });
     await tx.signingKey.update({ where: { id: next.id }, data: { signsFrom: now } });
     await tx.signingKey.deleteMany({ where: { signsUntil: { lt: new Date(now.getTime() - PUBLISHED_AFTER_MS) } } });
     await addKey(tx, secret, null);
     return next.id;
   });
 
+export async function signingKeyId(db: Database): Promise<string | undefined> {
+  const row = await db.signingKey.findFirst({ where: SIGNING, select: { id: true } });
+  return row?.id;
+}
+
 /** @throws Error with a sentence, where the secret is not the one that the keys were made with */
 export async function signingKey(db: Database, secret: string) {
-  const row = await db.signingKey.findFirstOrThrow({ where: { signsFrom: { not: null }, signsUntil: null } });
+  const row = await db.signingKey.findFirstOrThrow({ where: SIGNING });
   return { id: row.id, key: await importJWK(decrypt(Buffer.from(row.privateKey), secret), ALGORITHM) };
 }
 
