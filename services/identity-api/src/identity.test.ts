@@ -105,6 +105,13 @@ describe('a refresh token', () => {
     expect((await refresh(older.refreshToken)).status).toBe(401);
     expect((await refresh('made-up')).status).toBe(401);
   });
+
+  test('that has expired is cleared away when somebody signs in', async () => {
+    await signIn();
+    await db.refreshToken.updateMany({ data: { expiresAt: new Date(Date.now() - 1) } });
+    await signIn();
+    expect(await db.refreshToken.count()).toBe(1);
+  });
 });
 
 describe('a machine', () => {

@@ -7,17 +7,16 @@ import { hashSecret } from './passwords.ts';
 /** After this, a person signs in again. */
 const DAYS = 30;
 
-type Session = { userId: string; scopes: string[]; family?: string; expiresAt?: Date };
+type Session = { userId: string; scopes: string[]; family: string; expiresAt: Date };
 
-/** @returns a token that is good once. Its successors expire when it does. */
-export async function addRefreshToken(
-  db: Prisma.TransactionClient,
-  { userId, scopes, family = randomUUID(), expiresAt = new Date(Date.now() + DAYS * 86_400_000) }: Session,
-): Promise<string> {
-  const token = randomBytes(32).toString('base64url');
-  await db.refreshToken.create({ data: { hash: hashSecret(token), family, userId, scopes, expiresAt } });
-  await db.refreshToken.deleteMany({ where: { expiresAt: { lt: new Date() } } });
-  return token;
+/**
+ * Signs in, and clears away what has expired of all sessions.
+ * @returns a token that is good once. Its successors expire when it does.
+ */
+export async function beginSession(db: Database, user: { userId: string; scopes: string[] }): Promise<string> {
+  const now = Date.now();
+  await db.refreshToken.deleteMany({ where: { expiresAt: { lt: new Date(now) } } });
+  return addRefreshToken(db, { ...user, family: randomUUID(), expiresAt: new Date(now + DAYS * 86_400_000) });
 }
 
 /**
@@ -46,6 +45,12 @@ export const renewRefreshToken = (db: Database, token: string, log: Logger) =>
 export async function endSession(db: Database, token: string): Promise<void> {
   const found = await db.refreshToken.findUnique({ where: { hash: hashSecret(token) } });
   if (found) await endFamily(db, found.family);
+}
+
+async function addRefreshToken(db: Prisma.TransactionClient, { userId, scopes, family, expiresAt }: Session) {
+  const token = randomBytes(32).toString('base64url');
+  await db.refreshToken.create({ data: { hash: hashSecret(token), family, userId, scopes, expiresAt } });
+  return token;
 }
 
 const endFamily = (db: Prisma.TransactionClient, family: string) => db.refreshToken.deleteMany({ where: { family } });

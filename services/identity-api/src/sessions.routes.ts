@@ -2,7 +2,7 @@ import { operation, Problem } from '@keelson/http';
 import { z } from 'zod';
 import { issueAccessToken, type Issuer } from './access-token.ts';
 import { isPassword } from './passwords.ts';
-import { addRefreshToken, endSession, renewRefreshToken } from './refresh-tokens.ts';
+import { beginSession, endSession, renewRefreshToken } from './refresh-tokens.ts';
 import { granted, scopeText } from './scopes.ts';
 import { countAttempt, forgetAttempts } from './sign-in-attempts.ts';
 import { ACCESS_TOKEN_SECONDS } from './signing-keys.ts';
@@ -50,7 +50,7 @@ export function sessionOperations(issuer: Issuer) {
           throw refused('The email address or the password is wrong.');
         await forgetAttempts(db, email);
         const scopes = granted(user.scopes, scope);
-        const refreshToken = await addRefreshToken(db, { userId: user.id, scopes });
+        const refreshToken = await beginSession(db, { userId: user.id, scopes });
         res
           .status(201)
           .set('Cache-Control', 'no-store')
