@@ -45,6 +45,13 @@ describe('signing in', () => {
     expect((await verified(body.accessToken))['scope']).toBe('workers:read');
   });
 
+  test.each(['', 'workers', 'Workers:read', '2:read', 'workers:read  users:read', ' *'])(
+    'gets nothing for %j, which is no scope',
+    async (scope) => {
+      expect((await signIn({ scope })).status).toBe(422);
+    },
+  );
+
   test('a wrong password and an unknown address are the same', async () => {
     const wrong = await signIn({ password: 'wrong' });
     const unknown = await signIn({ email: 'nobody@example.com' });

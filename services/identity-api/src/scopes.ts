@@ -1,12 +1,15 @@
 import { Problem } from '@keelson/http';
 import { z } from 'zod';
 
-/** RFC 6749, 3.3: words, and * for all there are. */
-export const scopeWord = z.string().regex(/^(\*|[a-z][a-z0-9-]*:[a-z][a-z0-9-]*)$/, 'must be like workers:read, or *');
+/** Such as `workers:read`; `*` stands for all that there are. */
+const WORD = /\*|[a-z][a-z0-9-]*:[a-z][a-z0-9-]*/.source;
+
+export const scopeWord = z.string().regex(new RegExp(`^(${WORD})$`), 'must be like workers:read, or *');
+/** RFC 6749, 3.3: words with one space between them. */
 export const scopeText = z
   .string()
   .max(1000)
-  .regex(/^(\*|[a-z0-9-]+:[a-z0-9-]+)( (\*|[a-z0-9-]+:[a-z0-9-]+))*$/, 'must be like workers:read workers:write')
+  .regex(new RegExp(`^(${WORD})( (${WORD}))*$`), 'must be like workers:read workers:write')
   .meta({ description: 'Scopes with spaces between them; all that there are where it is left out' });
 
 /** Those that are asked for, which have to be among those that somebody has. @throws Problem 403 */
