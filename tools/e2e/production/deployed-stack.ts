@@ -2,24 +2,28 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openComposeStack, succeeded, type ComposeStack } from '../compose/compose-stack.ts';
 
-/** All of a test's requests come from one client. */
-const ONE_CLIENT =
-  'services: { proxy: { environment: { PROXY_RATE_LIMIT: 10000r/s, PROXY_SIGN_IN_RATE_LIMIT: 10000r/s, PROXY_CLIENT_REQUESTS: 10000 } } }\n';
+/** All of a test's requests come from one client: any number of them in a second. */
+export const ANY_RATE = { PROXY_RATE_LIMIT: '10000r/s', PROXY_SIGN_IN_RATE_LIMIT: '10000r/s' };
+/** And any number of them at once. */
+const NO_LIMITS = { ...ANY_RATE, PROXY_CLIENT_REQUESTS: '10000' };
 
 /** What is read of the environment by all that acts on it. */
 export const SETTINGS = { STACK: 'e2e', COMPOSE_ENV_FILES: '.env.e2e', DEPLOY_BY: 'the test' };
 
-/** A stack called e2e as `scripts/setup e2e` makes it, for its own ingress. Nothing of it runs yet. */
+/**
+ * A stack called e2e as `scripts/setup e2e` makes it, for its own ingress. Nothing of it runs yet.
+ * @param options the proxy's limits for one client, and Compose files of the folder that come last
+ */
 export async function openDeployedStack(
   folder: string,
   name: string,
   ingress: Record<string, string>,
-  files: string[] = [],
+  { limits = NO_LIMITS, files = [] }: { limits?: Record<string, string>; files?: string[] } = {},
 ) {
   const stack = await openComposeStack(folder, name, { ...SETTINGS, ...ingress });
   succeeded(await stack.run('env', `DOMAIN=${stack.project}.keelson.test`, 'scripts/setup', 'e2e'));
   const file = join(folder, '.env.e2e');
-  writeFileSync(join(folder, 'one-client.yml'), ONE_CLIENT);
+  writeFileSync(join(folder, 'one-client.yml'), JSON.stringify({ services: { proxy: { environment: limits } } }));
   writeFileSync(
     file,
     readFileSync(file, 'utf8').replace(/^COMPOSE_FILE=.*/m, ['$&', 'one-client.yml', ...files].join(':')),

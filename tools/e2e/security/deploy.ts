@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { succeeded } from '../compose/compose-stack.ts';
 import { freshClone, services } from '../compose/fresh-clone.ts';
-import { makeRelease, openDeployedStack, removeDeployed } from '../production/deployed-stack.ts';
+import { ANY_RATE, makeRelease, openDeployedStack, removeDeployed } from '../production/deployed-stack.ts';
 import { ownIngress } from '../production/own-ingress.ts';
 
 export type Deployed = {
@@ -43,14 +43,12 @@ export default async function deploy({ provide }: TestProject) {
   const scratch = mkdtempSync(join(tmpdir(), `${NAME}-`));
   const clone = freshClone();
   const ingress = await ownIngress(NAME);
-  // As many connections of one client as there may be by default.
+  // As many connections and requests of one client at once as there may be by default.
   const settings = { ...ingress.settings, INGRESS_CLIENT_CONNECTIONS: '500', IMAGE_TAG: 'v1' };
-  const stack = await openDeployedStack(clone.folder, NAME, settings, ['checked-often.yml']);
-  // Any number of requests in a second, and as many at once as there may be by default.
-  writeFileSync(
-    join(clone.folder, 'one-client.yml'),
-    'services: { proxy: { environment: { PROXY_RATE_LIMIT: 10000r/s, PROXY_SIGN_IN_RATE_LIMIT: 10000r/s } } }\n',
-  );
+  const stack = await openDeployedStack(clone.folder, NAME, settings, {
+    limits: ANY_RATE,
+    files: ['checked-often.yml'],
+  });
   const remove = async () => {
     await removeDeployed(stack, ingress.network);
     clone.remove();
