@@ -142,7 +142,9 @@ test('none has the socket of the engine', async () => {
 describe('secrets', () => {
   let values: string[];
   beforeAll(async () => {
-    const files = readdirSync(secretsFolder).map((name) => readFileSync(join(secretsFolder, name), 'utf8').trim().replace(/^.*:/, ''));
+    const files = readdirSync(secretsFolder).map((name) =>
+      readFileSync(join(secretsFolder, name), 'utf8').trim().replace(/^.*:/, ''),
+    );
     const key = await said(of('proxy'), 'cat /certificates/current/privkey.pem');
     values = [...files, key.split('\n')[1]!];
     expect(values.length).toBeGreaterThan(services.length + 1);
