@@ -84,7 +84,7 @@ read_secrets() {
   if grep -q 'PROXY_TLS: .*on' "$work/config.yml"; then
     owner=$(in_lock stat -L -c %u /certificates/current/privkey.pem 2>/dev/null) ||
       fail "The stack $STACK has no certificate: scripts/certificate puts one there."
-    mkdir "$work/certificate"
+    mkdir -p "$work/certificate"
     for file in fullchain.pem privkey.pem; do
       docker exec --user "$owner" "$project-deploy" cat "/certificates/current/$file" >"$work/certificate/$file"
     done

@@ -99,10 +99,13 @@ async function unnoticed(act: () => Promise<void>) {
 async function threeDeploysAndARollback([first, second, third]: [string, string, string], replicas: number) {
   for (const tag of [first, second, third]) {
     const before = await running();
-    succeeded(await deploy(tag));
+    const said = succeeded(await deploy(tag));
     const after = await running();
     expect(after.releases).toEqual(all(tag, replicas));
     expect(after.ids.filter((id) => before.ids.includes(id))).toEqual([]);
+    const changes = tag === 'more';
+    expect(said.includes('leaves the schema as it is')).toBe(!changes);
+    expect(said.includes(`, which runs, with the schema of ${tag}`)).toBe(changes);
   }
   const { output, ms } = await rollback().then((ran) => (succeeded(ran), ran));
   expect(sentence(output)).toBe(`${second} runs in the stack e2e again.`);

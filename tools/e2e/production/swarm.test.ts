@@ -155,6 +155,14 @@ const secrets = async () =>
     .split('\n')
     .toSorted();
 
+/** What has changed is another secret, and the one that nobody reads any more is gone. */
+async function changedSecrets(before: string[]) {
+  const after = await secrets();
+  expect(after.length).toBe(before.length);
+  const changed = after.filter((name) => !before.includes(name));
+  return changed.map((name) => name.replace(`${stack.project}_`, '').replace(/-[0-9a-f]+$/, ''));
+}
+
 async function ask(path: string): Promise<number> {
   const [host, port] = target.connect.split(':');
   const { hostname: servername } = new URL(target.url);
@@ -232,13 +240,21 @@ test('a rollback goes back without a request that fails, and so does a renewed c
   expect(sentence(output)).toBe('v1 runs in the stack swarm again.');
   expect(await running()).toEqual(all('v1'));
   expect(tagInSettings()).toBe('v1');
-  // What has changed is another secret, and the one that nobody reads any more is gone.
-  const after = await secrets();
-  expect(after.filter((name) => !before.includes(name)).map((name) => name.replace(/-[0-9a-f]+$/, ''))).toEqual([
-    `${stack.project}_fullchain.pem`,
-    `${stack.project}_privkey.pem`,
+  expect(await changedSecrets(before)).toEqual(['fullchain.pem', 'privkey.pem']);
+});
+
+test('other passwords come without a request that fails', async () => {
+  const before = await secrets();
+  const { output } = await underLoad(target, join(scratch, 'ledger'), () =>
+    stack.run('scripts/secrets', 'rotate').then((ran) => (succeeded(ran), ran)),
+  );
+  expect(sentence(output)).toBe('The passwords of the database of the stack swarm have changed.');
+  expect(await running()).toEqual(all('v1'));
+  expect(await changedSecrets(before)).toEqual([
+    'exports-worker-password',
+    'identity-api-password',
+    'roster-api-password',
   ]);
-  expect(after.length).toBe(before.length);
 });
 
 test('Compose does not begin with a stack that Swarm runs', async () => {
@@ -250,5 +266,5 @@ test('the log says what was done, by whom, and how it ended', async () => {
   const lines = succeeded(await swarm('log')).split('\n');
   expect(
     lines.map((line) => /^\S+Z {2}(\S+ +\S+ +\S+) +\d+ s {2}the test/.exec(line)?.[1]!.replace(/ +/g, ' ')),
-  ).toEqual(['deploy v1 ok', 'deploy v2 ok', 'deploy broken failed', 'rollback v1 ok']);
+  ).toEqual(['deploy v1 ok', 'deploy v2 ok', 'deploy broken failed', 'rollback v1 ok', 'rotate v1 ok']);
 });

@@ -130,7 +130,7 @@ test(
     try {
       for (const end = Date.now() + AWAY_SECONDS * 1000; Date.now() < end; await delay(1000))
         expect((await ask(good)).status).toBe(200);
-      const signIn = { json: { email: 'admin@example.com', password: 'wrong' } };
+      const signIn = { ...bearer(good), json: { email: 'admin@example.com', password: 'wrong' } };
       expect((await knock('POST', '/api/v1/sessions', signIn)).status).toBeGreaterThanOrEqual(502);
       expect((await ask(`${good}x`)).status).toBe(401);
     } finally {

@@ -29,8 +29,8 @@ let token: ReturnType<typeof tokensFrom> | undefined;
  * proxy asks for patience (429), it comes again after the time that it names.
  */
 export async function send(method: string, path: string, sent?: Sent): Promise<Answer> {
-  token ??= tokensFrom(inject('tokenCommand'));
-  const headers = { authorization: `Bearer ${await token()}`, ...sent?.headers };
+  const headers = { ...sent?.headers };
+  headers['authorization'] ??= `Bearer ${await (token ??= tokensFrom(inject('tokenCommand')))()}`;
   const deadline = Date.now() + TIMEOUT_MS;
   for (;;) {
     const answer = await sendOnce(method, path, { ...sent, headers });
