@@ -18,7 +18,8 @@ export type WorkerOptions = {
   concurrency?: number;
   /**
    * How often dead workers' jobs and given-up ones are looked for. Two looks release a dead worker's jobs: 11 s at most
-   * after its process died, 31 s after its host did. A living worker is safe while looks are more than 3 s apart.
+   * after its process died, 31 s after its host did. A living worker whose connection is cut is safe while looks are
+   * more than 3 s apart, unless each of the two comes right after a cut of its own.
    */
   sweepMs?: number;
 };
