@@ -193,7 +193,7 @@ describe('the second login of a service', () => {
     await provideAlone(url);
     await migrateFor('six');
     await query(url, "INSERT INTO seas (mood) VALUES ('wild')");
-    await expect(query(urlOf('six', '', 'six'), 'SELECT')).rejects.toThrow();
+    await expect(query(urlOf('six', 'b', 'six'), 'SELECT')).rejects.toThrow(wrong);
   });
 });
 
