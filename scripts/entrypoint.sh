@@ -31,13 +31,16 @@ stop() {
   exit 0
 }
 
+# One process, since a Node.js that starts is what a start costs.
 prepare() {
-  database ready
-  [ -d "$PRISMA_DIR" ] || return 0
-  case $MIGRATE in
-    run) database migrate ;;
-    wait) database await ;;
-  esac
+  verb=ready
+  if [ -d "$PRISMA_DIR" ]; then
+    case $MIGRATE in
+      run) verb=migrate ;;
+      wait) verb=await ;;
+    esac
+  fi
+  database "$verb"
 }
 
 MIGRATE=${MIGRATE:-run}

@@ -55,18 +55,14 @@ replace_alone() { # replace_alone SERVICE
 # A container more, which nobody can ask anything before it is healthy. Until then it has an eighth of the others' share of
 # the processors, where there are not enough. Sets started to its id.
 start_one() { # start_one SERVICE TAG
-  local before front names shares
+  local before shares front names
   before=$(containers "$1")
   quietly release "$2" up --no-start --no-deps --no-recreate --scale "$1=$(($(lines "$before") + 1))" "$1" ||
     fail "$1 $2 cannot be started: $complaint"
   started=$(containers "$1" | grep -vxF "${before:-none}" || true)
   [[ $started ]] || fail "$1 $2 cannot be started: Compose made no container."
-  front=$(front_of "$started")
-  if [[ $front ]]; then
-    names=$(docker inspect --format "{{range (index .NetworkSettings.Networks \"$front\").Aliases}} --alias {{.}}{{end}}" "$started")
-    docker network disconnect "$front" "$started"
-  fi
-  shares=$(docker inspect --format '{{.HostConfig.CpuShares}}' "$started")
+  read -r shares front names < <(shares_and_front "$started")
+  [[ ! $front ]] || docker network disconnect "$front" "$started"
   docker update --cpu-shares 128 "$started" >/dev/null
   quietly docker start "$started" || fail "$1 $2 cannot be started: $complaint"
   await_healthy "$started" "$1 $2"
@@ -75,10 +71,11 @@ start_one() { # start_one SERVICE TAG
   [[ ! $front ]] || docker network connect $names "$front" "$started"
 }
 
-# The network from which it is asked: the one that is not this stack's own, or else the one behind the proxy.
-front_of() { # front_of ID
-  docker inspect --format '{{range $name, $_ := .NetworkSettings.Networks}}{{println $name}}{{end}}' "$1" |
-    awk -v own="${project}_" '/./ && index($0, own) != 1 { outer = $0 } $0 == own "edge" { edge = $0 } END { print outer ? outer : edge }'
+# Its share of the processors; and the network from which it is asked, with its names there, if there is one: the one that
+# is not this stack's own, or else the one behind the proxy.
+shares_and_front() { # shares_and_front ID
+  docker inspect --format '{{.HostConfig.CpuShares}}{{range $name, $network := .NetworkSettings.Networks}}{{println}}{{$name}}{{range $network.Aliases}} --alias {{.}}{{end}}{{end}}' "$1" |
+    awk -v own="${project}_" 'NR == 1 { shares = $0; next } /./ && index($0, own) != 1 { outer = $0 } $1 == own "edge" { edge = $0 } END { print shares, outer ? outer : edge }'
 }
 
 # Does not wait for what has ended three times. Once or twice may be because what it needs was away for a moment.

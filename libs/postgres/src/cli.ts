@@ -7,8 +7,8 @@ import { reasonOf, waitForPostgres } from './ready.ts';
 
 const USAGE = `Usage: database ready|migrate|await [--prisma DIR]
   ready    waits until the database answers a query
-  migrate  applies the pending migrations of DIR, one process at a time, as the role of MIGRATOR_URL
-  await    waits until another process has applied them
+  migrate  then applies the pending migrations of DIR, one process at a time, as the role of MIGRATOR_URL
+  await    then waits until another process has applied them
 Reads DATABASE_URL and MIGRATOR_URL (their passwords may be in DATABASE_PASSWORD_FILE and MIGRATOR_PASSWORD_FILE),
 PRISMA_DIR (the default of --prisma) and DATABASE_WAIT_SECONDS (60).`;
 
@@ -32,16 +32,17 @@ async function main() {
     DATABASE_WAIT_SECONDS: wholeNumber(1, 3600).default(60),
     PRISMA_DIR: z.string().default('prisma'),
   });
-  // Only who migrates has the migrator's password.
-  const url = verb === 'migrate' ? readMigratorUrl(schemaOf(config.DATABASE_URL)) : config.DATABASE_URL;
   const prismaDir = values.prisma ?? config.PRISMA_DIR;
   const patience = { seconds: config.DATABASE_WAIT_SECONDS, say };
-  if (verb !== 'await') await waitForPostgres(url, patience);
+  await waitForPostgres(config.DATABASE_URL, patience);
   if (verb === 'migrate') {
+    // Only who migrates has the migrator's password.
+    const url = readMigratorUrl(schemaOf(config.DATABASE_URL));
+    await waitForPostgres(url, patience);
     const applied = await migrate(url, prismaDir, say);
     say(applied.length > 0 ? `applied ${applied.join(', ')}` : 'no migration is pending');
   }
-  if (verb === 'await') await awaitMigrations(url, prismaDir, { ...patience, seconds: 600 });
+  if (verb === 'await') await awaitMigrations(config.DATABASE_URL, prismaDir, { ...patience, seconds: 600 });
 }
 
 const readMigratorUrl = (schema: string | undefined) =>
