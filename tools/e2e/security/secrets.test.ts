@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { serviceOf, succeeded } from '../compose/compose-stack.ts';
+import { succeeded } from '../compose/compose-stack.ts';
 import { services } from '../compose/fresh-clone.ts';
 import { until } from '../compose/until.ts';
 import { sentence } from '../production/sentence.ts';
@@ -42,8 +42,9 @@ const rotate = (...environment: string[]) => stack.run('env', ...environment, 's
 
 /** With containers of both logins. */
 async function killedRotation() {
-  const idsOf = async () =>
-    (await stack.containers()).filter((each) => serviceOf(each) === 'identity-api').map(({ Id }) => Id);
+  const filter = (label: string, value: string) => `--filter=label=com.docker.compose.${label}=${value}`;
+  const listed = ['ps', '--quiet', filter('project', stack.project), filter('service', 'identity-api')];
+  const idsOf = async () => succeeded(await stack.docker(...listed)).split('\n');
   const before = await idsOf();
   const killed = stack.run('sh', '-c', 'echo $$ >rotation.pid; exec scripts/secrets rotate');
   await until('the first new container', 60, async () => (await idsOf()).some((id) => !before.includes(id)));
