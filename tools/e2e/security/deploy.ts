@@ -32,7 +32,10 @@ declare module 'vitest' {
 /** A container that has become unhealthy is one sooner: a test waits for that. */
 const CHECKED_OFTEN = JSON.stringify({
   services: Object.fromEntries(
-    [...services, 'proxy', 'postgres', 'backup'].map((name) => [name, { healthcheck: { interval: '2s' } }]),
+    [...services, 'proxy', 'postgres', 'backup'].map((name) => [
+      name,
+      { healthcheck: { interval: '2s', timeout: '2s' } },
+    ]),
   ),
 });
 
