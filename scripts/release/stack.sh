@@ -106,12 +106,13 @@ check_secrets() {
   done
 }
 
-# APIs first, then what asks them, and then what stands before all of them.
+# APIs first, then the proxy, which has to know their routes. It ends what it has begun while the others are replaced.
 rank() {
-  case $(kind_of "$1") in
-    api) echo 1 ;;
-    worker) echo 2 ;;
-    *) echo 3 ;;
+  case $1/$(kind_of "$1") in
+    */api) echo 1 ;;
+    proxy/*) echo 2 ;;
+    */worker) echo 3 ;;
+    *) echo 4 ;;
   esac
 }
 

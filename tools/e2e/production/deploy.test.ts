@@ -194,7 +194,7 @@ test('what fails only once it is among the others is taken back, unnoticed', asy
   });
   const after = await running();
   expect(after.releases).toEqual(all('v3'));
-  expect(after.ids.filter((id) => before.ids.includes(id)).length).toBe(3); // the worker, the backup service and the proxy
+  expect(after.ids.filter((id) => before.ids.includes(id)).length).toBe(2); // the worker and the backup service
 });
 
 test('a deploy that is killed, three in a row and a rollback are unnoticed, with two replicas', async () => {
