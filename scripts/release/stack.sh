@@ -106,12 +106,15 @@ check_secrets() {
   done
 }
 
-# APIs first, then the proxy, which has to know their routes. It ends what it has begun while the others are replaced.
+# APIs first, then the proxy, which has to know their routes and ends what it has begun while the next are replaced, then
+# workers, which ask APIs. On the way back it is the other way round.
 rank() {
+  local api=1 worker=3
+  [[ $verb != rollback ]] || api=3 worker=1
   case $1/$(kind_of "$1") in
-    */api) echo 1 ;;
+    */api) echo "$api" ;;
     proxy/*) echo 2 ;;
-    */worker) echo 3 ;;
+    */worker) echo "$worker" ;;
     *) echo 4 ;;
   esac
 }
