@@ -208,10 +208,13 @@ test('a deploy that is killed, three in a row and a rollback are unnoticed, with
   });
 });
 
+/** While its one-shots run: in their place there may be nothing to ask a moment later, so ids are all. */
 async function killedDeploy(tag: string) {
-  const before = await running();
+  const filter = `--filter=label=com.docker.compose.project=${stack.project}`;
+  const ids = async () => succeeded(await stack.docker('ps', '--quiet', filter)).split('\n');
+  const before = await ids();
   const killed = stack.run('sh', '-c', `echo $$ >deploy.pid; exec scripts/deploy ${tag}`);
-  await until('the first new container', 240, async () => (await running()).ids.some((id) => !before.ids.includes(id)));
+  await until('a new container', 240, async () => (await ids()).some((id) => !before.includes(id)));
   const second = await deploy('v4');
   expect([second.status, sentence(second.output)]).toEqual([
     1,
