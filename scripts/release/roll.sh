@@ -87,6 +87,8 @@ await_healthy() { # await_healthy ID WHAT
     [[ $code == 0 ]] || last=$code
     [[ $status != running || $health != healthy ]] || return 0
     if ((restarts > 2)) || [[ $status == exited || $status == dead ]]; then
+      # Seen only while it ran: then how it ends the next time.
+      [[ $last != 0 ]] || last=$(timeout 10 docker wait "$1" || echo 0)
       give_up "$1" "$2 does not start: its container ended with exit code $last."
     fi
     [[ $status != running || $health != unhealthy ]] || give_up "$1" "$2 does not get healthy: $(last_check "$1")"
