@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { serviceOf, succeeded, type ComposeStack } from '../compose/compose-stack.ts';
 import { freshClone } from '../compose/fresh-clone.ts';
-import { until } from '../compose/until.ts';
 import { makeRelease, openDeployedStack, removeDeployed } from './deployed-stack.ts';
+import { killed } from './killed.ts';
 import { ownIngress } from './own-ingress.ts';
 import { sentence } from './sentence.ts';
 import { ADDRESS, underLoad } from './under-load.ts';
@@ -208,26 +208,19 @@ test('a deploy that is killed, three in a row and a rollback are unnoticed, with
   });
 });
 
-/** While its one-shots run: in their place there may be nothing to ask a moment later, so ids are all. */
-async function killedDeploy(tag: string) {
-  const filter = `--filter=label=com.docker.compose.project=${stack.project}`;
-  const ids = async () => succeeded(await stack.docker('ps', '--quiet', filter)).split('\n');
-  const before = await ids();
-  const killed = stack.run('sh', '-c', `echo $$ >deploy.pid; exec scripts/deploy ${tag}`);
-  await until('a new container', 240, async () => (await ids()).some((id) => !before.includes(id)));
-  const second = await deploy('v4');
-  expect([second.status, sentence(second.output)]).toEqual([
-    1,
-    expect.stringMatching(/^Another one is under way in the stack e2e, by the test: deploy of more, since 20.*Z\.$/),
-  ]);
-  process.kill(Number(readFileSync(join(clone.folder, 'deploy.pid'), 'utf8')), 'SIGKILL');
-  expect((await killed).status).toBe(null);
-  await until(
-    'the end of the lock',
-    20,
-    async () => (await stack.docker('inspect', `${stack.project}-deploy`)).status !== 0,
-  );
-}
+/** While its one-shots run. */
+const killedDeploy = (tag: string) =>
+  killed(stack, clone.folder, `scripts/deploy ${tag}`, {
+    meanwhile: async () => {
+      const second = await deploy('v4');
+      expect([second.status, sentence(second.output)]).toEqual([
+        1,
+        expect.stringMatching(
+          /^Another one is under way in the stack e2e, by the test: deploy of more, since 20.*Z\.$/,
+        ),
+      ]);
+    },
+  });
 
 test('a release with whose schema the one that runs could not live is refused, unless somebody says why not', async () => {
   const without = migration('less', 'ALTER TABLE "Worker" DROP COLUMN role;').replace('RUN', 'RUN rm smoke.mjs &&');

@@ -1,6 +1,10 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { inject } from 'vitest';
 import { openComposeStack, succeeded } from '../compose/compose-stack.ts';
 import { SETTINGS } from '../production/deployed-stack.ts';
+import { underLoad } from '../production/under-load.ts';
 
 /** The stack that deploy.ts has deployed for all files. */
 export const deployed = inject('deployed');
@@ -12,3 +16,14 @@ export const logOf = async (service: string) =>
 
 export const logOfIngress = async () =>
   succeeded(await stack.run('scripts/ingress', 'logs', '--no-log-prefix', '--no-color')).split('\n');
+
+/** Requests a second: so few of one client that the proxy's limits do not count. */
+const RATE = 100;
+
+/** What `act` does goes unnoticed by those who ask meanwhile. */
+export async function unnoticed(act: () => Promise<void>) {
+  const scratch = mkdtempSync(join(tmpdir(), 'keelson-e2e-load-'));
+  const { host, tlsPort, domain, ca } = deployed;
+  const target = { url: `https://${domain}`, connect: `${host}:${tlsPort}`, ca, tokenCommand: stack.tokenCommand };
+  await underLoad(target, join(scratch, 'ledger'), act, RATE).finally(() => rmSync(scratch, { recursive: true }));
+}

@@ -1,0 +1,28 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { succeeded, type ComposeStack } from '../compose/compose-stack.ts';
+import { until } from '../compose/until.ts';
+
+type Options = {
+  /** Whose containers count: a service's, or else all of the stack, its one-shots included. */
+  service?: string;
+  /** What happens between the first new container and the end of the verb. */
+  meanwhile?: () => Promise<void>;
+};
+
+/** Begins a verb in the stack's folder and kills it once there is a container more. Settles when its lock is gone. */
+export async function killed(stack: ComposeStack, folder: string, verb: string, { service, meanwhile }: Options = {}) {
+  const filters = [`project=${stack.project}`, ...(service ? [`service=${service}`] : [])];
+  const list = ['ps', '--quiet', ...filters.map((filter) => `--filter=label=com.docker.compose.${filter}`)];
+  // A one-shot may be gone a moment later, so nothing but its id is asked for.
+  const ids = async () => succeeded(await stack.docker(...list)).split('\n');
+  const before = await ids();
+  const ran = stack.run('sh', '-c', `echo $$ >killed.pid; exec ${verb}`);
+  await until('a new container', 240, async () => (await ids()).some((id) => !before.includes(id)));
+  await meanwhile?.();
+  process.kill(Number(readFileSync(join(folder, 'killed.pid'), 'utf8')), 'SIGKILL');
+  expect((await ran).status).toBe(null);
+  const lock = () => stack.docker('inspect', `${stack.project}-deploy`);
+  await until('the end of the lock', 20, async () => (await lock()).status !== 0);
+}
