@@ -80,21 +80,23 @@ shares_and_front() { # shares_and_front ID
 
 # Does not wait for what has ended three times. Once or twice may be because what it needs was away for a moment.
 await_healthy() { # await_healthy ID WHAT
-  local until=$((SECONDS + patience)) restarts code status health last=0
+  local until=$((SECONDS + patience)) restarts status health
   while :; do
-    read -r restarts code status health < <(docker inspect \
-      --format '{{.RestartCount}} {{.State.ExitCode}} {{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{else}}healthy{{end}}' "$1")
-    [[ $code == 0 ]] || last=$code
+    read -r restarts status health < <(docker inspect \
+      --format '{{.RestartCount}} {{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{else}}healthy{{end}}' "$1")
     [[ $status != running || $health != healthy ]] || return 0
     if ((restarts > 2)) || [[ $status == exited || $status == dead ]]; then
-      # Seen only while it ran: then how it ends the next time.
-      [[ $last != 0 ]] || last=$(timeout 10 docker wait "$1" || echo 0)
-      give_up "$1" "$2 does not start: its container ended with exit code $last."
+      give_up "$1" "$2 does not start: its container ended with exit code $(exit_code "$1")."
     fi
     [[ $status != running || $health != unhealthy ]] || give_up "$1" "$2 does not get healthy: $(last_check "$1")"
     ((SECONDS < until)) || give_up "$1" "$2 does not get healthy within $patience s: $(last_check "$1")"
     sleep 0.3
   done
+}
+
+# Of one that has ended, or of the next end of one that keeps ending: while it runs, the engine says 0.
+exit_code() { # exit_code ID
+  timeout 10 docker wait "$1" || docker inspect --format '{{.State.ExitCode}}' "$1"
 }
 
 last_check() {
