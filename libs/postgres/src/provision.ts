@@ -76,8 +76,7 @@ async function ensureServiceLogin(client: Client, url: string): Promise<Login> {
 
 /** Its password is no longer taken, and whoever is in with it is put out. */
 async function shutOut(client: Client, login: string) {
-  const { rowCount } = await client.query('SELECT FROM pg_roles WHERE rolname = $1', [login]);
-  if (rowCount) await client.query(`ALTER ROLE ${escapeIdentifier(login)} PASSWORD NULL`);
+  if (await isThere(client, login)) await client.query(`ALTER ROLE ${escapeIdentifier(login)} PASSWORD NULL`);
   await client.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1', [login]);
 }
 
@@ -171,7 +170,11 @@ async function join(client: Client, member: string, group: string) {
 }
 
 async function ensureRole(client: Client, role: string, attributes: string) {
-  const { rowCount } = await client.query('SELECT FROM pg_roles WHERE rolname = $1', [role]);
-  const verb = rowCount ? 'ALTER' : 'CREATE';
+  const verb = (await isThere(client, role)) ? 'ALTER' : 'CREATE';
   await client.query(`${verb} ROLE ${escapeIdentifier(role)} ${attributes}`);
+}
+
+async function isThere(client: Client, role: string) {
+  const { rowCount } = await client.query('SELECT FROM pg_roles WHERE rolname = $1', [role]);
+  return rowCount! > 0;
 }
