@@ -198,12 +198,12 @@ release() {
   IMAGE_TAG=$1 docker compose "${@:2}"
 }
 
-# one_shots release|rehearsal TAG: makes roles, schemas and the queue, and applies the migrations, for which a service has
-# the password of the schemas' owner here, and nowhere else
+# one_shots release|rehearsal TAG [OPTION…]: makes roles, schemas and the queue, for which the options are, and applies the
+# migrations, for which a service has the password of the schemas' owner here, and nowhere else
 one_shots() {
   local service secret
   secret=$(realpath "$(setting SECRETS_DIR)/migrator-password")
-  provide "$1" "$2"
+  provide "$@"
   for service in $(with_schema); do
     aloud "$1" "$2" run --rm --no-deps --no-TTY --label "keelson.deploy=$project" --env MIGRATE=run \
       --volume "$secret:/run/secrets/migrator-password:ro" "$service" true ||
@@ -214,11 +214,6 @@ one_shots() {
 provide() { # provide release|rehearsal TAG [OPTION…]
   aloud "$1" "$2" run --rm --no-deps --no-TTY --label "keelson.deploy=$project" "${@:3}" provision ||
     fail "provision $2 failed: $complaint"
-}
-
-# Of the two logins of each service, that one stays good which its secret names.
-close_other_logins() {
-  provide release "$tag" --env OTHER_LOGINS=close
 }
 
 # What a deploy that was killed has left running.
