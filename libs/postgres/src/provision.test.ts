@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Pool } from 'pg';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { migrate } from './migrate.ts';
 import { connection, withSchema } from './pool.ts';
 import { provision } from './provision.ts';
@@ -157,6 +157,17 @@ test('may run again, and then sets the passwords anew', async () => {
   await provide(urlOf('three', 'new', 'three'));
   await expect(query(urlOf('three', 'old'), 'SELECT 1')).rejects.toThrow('password authentication failed');
   await query(urlOf('three', 'new'), 'SELECT 1');
+});
+
+test('tells the server no password, which might log it', async () => {
+  const queries = vi.spyOn(Client.prototype, 'query');
+  await provide(urlOf('secretive', 'hunter2'));
+  const said = queries.mock.calls.map(([sql]) => String(sql));
+  queries.mockRestore();
+  expect(said).toContainEqual(expect.stringContaining('LOGIN PASSWORD'));
+  expect(said.join()).not.toContain('hunter2');
+  await query(urlOf('secretive', 'hunter2'), 'SELECT 1');
+  await expect(query(urlOf('secretive', 'hunter3'), 'SELECT 1')).rejects.toThrow('password authentication failed');
 });
 
 describe('the second login of a service', () => {

@@ -1,3 +1,4 @@
+import { createHmac, hash, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SECOND_LOGIN } from '@keelson/config';
 import { Client, escapeIdentifier, escapeLiteral } from 'pg';
@@ -159,9 +160,21 @@ const userOf = (url: string) => decodeURIComponent(new URL(url).username);
 
 /** The role that a URL names, with its password. @returns its name */
 async function ensureLogin(client: Client, url: string) {
-  const password = escapeLiteral(decodeURIComponent(new URL(url).password));
-  await ensureRole(client, userOf(url), `LOGIN PASSWORD ${password}`);
+  const verifier = scramVerifier(decodeURIComponent(new URL(url).password));
+  await ensureRole(client, userOf(url), `LOGIN PASSWORD ${escapeLiteral(verifier)}`);
   return userOf(url);
+}
+
+/**
+ * What Postgres keeps of a password (RFC 5802, 3; RFC 7677). It is made here, since a server may log the statement that
+ * sets it.
+ */
+function scramVerifier(password: string) {
+  const [salt, iterations] = [randomBytes(16), 4096];
+  const salted = pbkdf2Sync(password.normalize('NFKC'), salt, iterations, 32, 'sha256');
+  const keyFor = (text: string) => createHmac('sha256', salted).update(text).digest();
+  const stored = hash('sha256', keyFor('Client Key'), 'base64');
+  return `SCRAM-SHA-256$${iterations}:${salt.toString('base64')}$${stored}:${keyFor('Server Key').toString('base64')}`;
 }
 
 /** A member has the rights of the group, and can do nothing else in its name. */
