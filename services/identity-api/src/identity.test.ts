@@ -190,6 +190,35 @@ describe('users', () => {
     expect((await call('POST', '/api/v1/users', { json: { ...ada, password: 'short' } })).status).toBe(422);
   });
 
+  test('change their own password, which ends their sessions', async () => {
+    await call('POST', '/api/v1/users', { json: ada });
+    const { email, password } = ada;
+    const change = (json: object) => call('POST', '/api/v1/sessions/password', { json: { email, password, ...json } });
+    const newPassword = 'another long one';
+    const session = await signIn({ email, password });
+    expect((await change({ newPassword, password: 'wrong' })).status).toBe(401);
+    expect((await change({ newPassword: 'short' })).status).toBe(422);
+    expect((await change({ newPassword })).status).toBe(204);
+    expect((await refresh(session.body.refreshToken)).status).toBe(401);
+    expect((await change({ newPassword })).status).toBe(401);
+    expect((await signIn({ email, password: newPassword })).status).toBe(201);
+    await Promise.all(Array.from({ length: 6 }, () => change({ newPassword: 'a third long one' })));
+    expect((await change({ newPassword: 'a third long one', password: newPassword })).status).toBe(429);
+  });
+
+  test('who may do more are out of reach of those who may do less', async () => {
+    const { body: added } = await call('POST', '/api/v1/users', { json: ada });
+    const place = `/api/v1/users/${added.id}`;
+    const json = { password: 'another long one' };
+    const headers = await authorized('users:write');
+    expect((await call('PATCH', place, { json, headers })).status).toBe(403);
+    expect((await call('DELETE', place, { headers })).status).toBe(403);
+    expect((await signIn({ email: ada.email, password: ada.password })).status).toBe(201);
+    const enough = await authorized('users:write workers:read');
+    expect((await call('PATCH', place, { json, headers: enough })).status).toBe(200);
+    expect((await call('DELETE', place, { headers: enough })).status).toBe(204);
+  });
+
   test('get nothing from those who do not have it themselves', async () => {
     const headers = await authorized('users:write');
     for (const scopes of [['*'], ['workers:read']])

@@ -1,12 +1,13 @@
 import { operation, Problem } from '@keelson/http';
 import { z } from 'zod';
 import { issueAccessToken, type Issuer } from './access-token.ts';
-import { isPassword } from './passwords.ts';
+import type { Database } from './database.ts';
+import { hashPassword, isPassword } from './passwords.ts';
 import { beginSession, endSession, renewRefreshToken } from './refresh-tokens.ts';
 import { granted, scopeText } from './scopes.ts';
 import { countAttempt, forgetAttempts } from './sign-in-attempts.ts';
 import { ACCESS_TOKEN_SECONDS } from './signing-keys.ts';
-import { email } from './user.ts';
+import { email, password } from './user.ts';
 
 export const SESSIONS = '/api/v1/sessions';
 
@@ -19,7 +20,7 @@ const Session = z
     scope: z.string(),
   })
   .meta({ id: 'Session' });
-const Credentials = z.strictObject({ email, password: z.string().max(128), scope: scopeText.optional() });
+const Credentials = z.strictObject({ email, password: z.string().max(128) });
 const refreshToken = z.string().max(100);
 
 /** How a person gets tokens: by their password, and then by the refresh token that comes with each. */
@@ -40,15 +41,11 @@ export function sessionOperations(issuer: Issuer) {
       path: SESSIONS,
       summary: 'Sign in',
       access: 'public',
-      body: Credentials,
+      body: Credentials.extend({ scope: scopeText.optional() }),
       answers: { 201: { description: 'The session', schema: Session } },
       problems: [401, 403],
-      handle: async ({ body: { email, password, scope }, res }) => {
-        await countAttempt(db, email);
-        const user = await db.user.findUnique({ where: { email } });
-        if (!(await isPassword(password, user?.passwordHash)) || !user)
-          throw refused('The email address or the password is wrong.');
-        await forgetAttempts(db, email);
+      handle: async ({ body: { scope, ...credentials }, res }) => {
+        const user = await authenticated(db, credentials);
         const scopes = granted(user.scopes, scope);
         const refreshToken = await beginSession(db, { userId: user.id, scopes });
         res
@@ -86,7 +83,36 @@ export function sessionOperations(issuer: Issuer) {
         res.status(204).end();
       },
     }),
+
+    operation({
+      method: 'post',
+      path: `${SESSIONS}/password`,
+      summary: 'Change your own password, and end all your sessions',
+      access: 'public',
+      body: Credentials.extend({ newPassword: password }),
+      answers: { 204: { description: 'The new password is the one to sign in with' } },
+      problems: [401],
+      handle: async ({ body: { newPassword, ...credentials }, res }) => {
+        const { id } = await authenticated(db, credentials);
+        const passwordHash = await hashPassword(newPassword);
+        await db.$transaction([
+          db.user.update({ where: { id }, data: { passwordHash } }),
+          db.refreshToken.deleteMany({ where: { userId: id } }),
+        ]);
+        res.status(204).end();
+      },
+    }),
   ];
+}
+
+/** @throws Problem 401, or 429 after too many mistakes */
+async function authenticated(db: Database, { email, password }: z.infer<typeof Credentials>) {
+  await countAttempt(db, email);
+  const user = await db.user.findUnique({ where: { email } });
+  if (!(await isPassword(password, user?.passwordHash)) || !user)
+    throw refused('The email address or the password is wrong.');
+  await forgetAttempts(db, email);
+  return user;
 }
 
 const refused = (detail: string) => new Problem(401, detail, { headers: { 'WWW-Authenticate': 'Bearer' } });

@@ -9,7 +9,7 @@ import { NewUser, toUser, User, UserChanges, USERS } from './user.ts';
 
 const params = z.object({ id: z.uuid() });
 
-/** Who may sign in, and what they may do. Nobody gives more than they have. */
+/** Who may sign in, and what they may do. Nobody gives more than they have, or has a say over who may do more. */
 export function userOperations({ db }: { db: Database }) {
   return [
     operation({
@@ -58,6 +58,7 @@ export function userOperations({ db }: { db: Database }) {
       answers: { 200: { description: 'The user as it is now', schema: User } },
       problems: [404],
       handle: async ({ params, body: { password, scopes }, req, res }) => {
+        await inReach(db, params.id, req);
         mayGive(req, scopes);
         const data = {
           ...(password ? { passwordHash: await hashPassword(password) } : {}),
@@ -80,7 +81,8 @@ export function userOperations({ db }: { db: Database }) {
       params,
       answers: { 204: { description: 'The user is gone' } },
       problems: [404],
-      handle: async ({ params, res }) => {
+      handle: async ({ params, req, res }) => {
+        await inReach(db, params.id, req);
         const { count } = await db.user.deleteMany({ where: params });
         if (count === 0) throw notFound('user');
         res.status(204).end();
@@ -91,6 +93,13 @@ export function userOperations({ db }: { db: Database }) {
 
 function mayGive(req: Request, scopes: string[] | undefined) {
   if (scopes?.length) granted(req.principal!.scopes, scopes.join(' '));
+}
+
+/** Whoever sets somebody's password may do all that they may. @throws Problem 403, 404 */
+async function inReach(db: Database, id: string, req: Request) {
+  const user = await db.user.findUnique({ where: { id } });
+  if (!user) throw notFound('user');
+  mayGive(req, user.scopes);
 }
 
 function refuseDuplicate(error: unknown): never {

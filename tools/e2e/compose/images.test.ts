@@ -136,7 +136,13 @@ describe('the proxy', () => {
     const limits = ['--env=PROXY_SIGN_IN_RATE_LIMIT=1r/m', '--env=PROXY_SIGN_IN_RATE_BURST=1'];
     const { answersTo, remove } = await startProxy(...limits);
     const sessions = `${IN_PROXY}api/v1/sessions`;
-    const posts = await answersTo('-XPOST', sessions, `${IN_PROXY}api//v1/%74oken`, sessions, `${sessions}/`);
+    const posts = await answersTo(
+      '-XPOST',
+      sessions,
+      `${IN_PROXY}api//v1/%74oken`,
+      `${sessions}/password`,
+      `${sessions}/`,
+    );
     // The service knows the second by no such address; the limit does, whose addresses are plain.
     expect(posts.map(statusOf)).toEqual(['422', '404', '429', '429']);
     const others = await answersTo(`${IN_PROXY}api/v1/jwks.json`, IN_PROXY, sessions);

@@ -7,6 +7,7 @@ import { tokensFrom } from './token.ts';
 const WORKERS = '/api/v1/workers';
 /** By their own word: how one gets tokens, by which keys they are verified, and the descriptions. */
 const PUBLIC = ['GET /api/v1/jwks.json', 'POST /api/v1/sessions', 'POST /api/v1/sessions/end'].concat(
+  'POST /api/v1/sessions/password',
   'POST /api/v1/sessions/refresh',
   'POST /api/v1/token',
 );
