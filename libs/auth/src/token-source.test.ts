@@ -6,14 +6,15 @@ import { createTokenSource } from './token-source.ts';
 
 let asked: { authorization: string | undefined; body: string }[];
 let status: number;
+let life: { expires_in?: number };
 let server: Server;
-let token: () => Promise<string>;
+let token: ReturnType<typeof createTokenSource>;
 beforeEach(async () => {
-  [asked, status] = [[], 200];
+  [asked, status, life] = [[], 200, { expires_in: 300 }];
   server = createServer(async (req, res) => {
     asked.push({ authorization: req.headers.authorization, body: await text(req) });
     res.writeHead(status, { 'content-type': 'application/json' });
-    res.end(JSON.stringify({ access_token: `token-${asked.length}`, expires_in: 300 }));
+    res.end(JSON.stringify({ access_token: `token-${asked.length}`, ...life }));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const AUTH_TOKEN_URL = `http://127.0.0.1:${(server.address() as AddressInfo).port}/token`;
@@ -37,6 +38,21 @@ test('renews a token before it expires', async () => {
   expect(await token()).toBe('token-1');
   vi.setSystemTime(Date.now() + 2000);
   expect(await Promise.all([token(), token()])).toEqual(['token-2', 'token-2']);
+});
+
+test('renews one that was refused, for all that say so', async () => {
+  await token();
+  expect(await Promise.all([token('token-1'), token('token-1')])).toEqual(['token-2', 'token-2']);
+  expect(await token('token-1')).toBe('token-2');
+});
+
+test('keeps one that does not say how long it is good for half a minute', async () => {
+  life = {};
+  await token();
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 29_000 });
+  expect(await token()).toBe('token-1');
+  vi.setSystemTime(Date.now() + 2000);
+  expect(await token()).toBe('token-2');
 });
 
 test('says what is wrong, without the secret, and asks again', async () => {

@@ -45,16 +45,11 @@ export function createVerifier(
     timeoutDuration: TIMEOUT_MS,
     [customFetch]: persistently,
   });
-  let refreshed = Date.now();
-
   const reload = (complaint: string) =>
     keys.reload().catch((error) => log.warn({ reason: reasonOf(error) }, complaint));
 
-  function refresh() {
-    if (Date.now() - refreshed < REFRESH_MS) return;
-    refreshed = Date.now();
-    void reload('the keys of the issuer could not be refreshed');
-  }
+  // Whether or not tokens come: the next one may be of a key that was withdrawn long ago.
+  setInterval(() => void reload('the keys of the issuer could not be refreshed'), REFRESH_MS).unref();
 
   const key: JWTVerifyGetKey = (header, token) =>
     keys(header, token).catch((error) => {
@@ -64,7 +59,6 @@ export function createVerifier(
 
   return {
     async verify(token) {
-      refresh();
       try {
         const { payload } = await jwtVerify(token, key, {
           issuer: AUTH_ISSUER,

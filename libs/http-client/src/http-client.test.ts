@@ -45,6 +45,18 @@ test('gives up at once on an error that will not pass, and says which', async ()
   expect(calls).toBe(1);
 });
 
+test('takes another token, once, where the one that it has is refused', async () => {
+  const refused: (string | undefined)[] = [];
+  const token = async (last?: string) => `token-${refused.push(last)}`;
+  const url = await serverOf((req, res) => {
+    res.writeHead(req.headers.authorization === 'Bearer token-2' ? 200 : 401).end('{"ok":true}');
+  });
+  expect(await createClient(url, { token })('/x', { requestId: 'r' })).toEqual({ ok: true });
+  expect(refused).toEqual([undefined, 'token-1']);
+  await expect(createClient(url, { token })('/x', { requestId: 'r' })).rejects.toThrow('401');
+  expect(refused.slice(2)).toEqual([undefined, 'token-3']);
+});
+
 test('stops trying when it is aborted', async () => {
   const url = await serverOf((_req, res) => void res.writeHead(503).end('{}'));
   const stop = new AbortController();

@@ -13,8 +13,8 @@ export type CallOptions = {
 };
 
 export type ClientOptions = {
-  /** Gives the access token that a call is made with. */
-  token?: (() => Promise<string>) | undefined;
+  /** Gives the access token that a call is made with; another one than the one that was refused. */
+  token?: ((refused?: string) => Promise<string>) | undefined;
   timeoutMs?: number;
   longestPauseMs?: number;
 };
@@ -42,10 +42,16 @@ export function createClient(
   { token, timeoutMs = 10_000, longestPauseMs = 5000 }: ClientOptions = {},
 ) {
   return async function call(path: string, options: CallOptions): Promise<unknown> {
+    let refused: string | undefined;
     for (let attempt = 1; ; attempt += 1) {
-      const outcome = await attemptCall(new URL(path, baseUrl), options, token, timeoutMs);
+      const bearer = await token?.(refused).catch((error: Error) => error);
+      const outcome = await attemptCall(new URL(path, baseUrl), options, bearer, timeoutMs);
       if ('value' in outcome) return outcome.value;
       options.signal?.throwIfAborted();
+      if (outcome.error.status === 401 && typeof bearer === 'string' && !refused && attempt < TRIES) {
+        refused = bearer; // it may have been withdrawn
+        continue;
+      }
       const passing = outcome.error.status === undefined || PASSING.has(outcome.error.status);
       if (attempt === TRIES || !passing) throw outcome.error;
       const pauseMs = Math.max(outcome.retryAfterMs, 150 * 2 ** attempt);
@@ -58,12 +64,11 @@ export function createClient(
 async function attemptCall(
   url: URL,
   { method = 'GET', body, requestId, signal }: CallOptions,
-  token: ClientOptions['token'],
+  bearer: string | Error | undefined,
   timeoutMs: number,
 ) {
   const failed = (reason: string, status?: number) =>
     new CallError(`${method} ${url.pathname} of ${url.host}: ${reason}`, status);
-  const bearer = await token?.().catch((error: Error) => error);
   if (bearer instanceof Error) return { error: failed(bearer.message), retryAfterMs: 0 };
   const headers = {
     ...(bearer ? { authorization: `Bearer ${bearer}` } : {}),

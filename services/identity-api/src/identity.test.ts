@@ -76,6 +76,15 @@ describe('signing in', () => {
   });
 });
 
+test('more that sign in than can be answered in some seconds are told to come again', async () => {
+  const many = Array.from({ length: 80 }, (_, index) => signIn({ email: `${index}@example.com` }));
+  const answers = await Promise.all(many);
+  const [later, wrong] = [503, 401].map((wanted) => answers.filter(({ status }) => status === wanted));
+  expect([later!.length > 0, wrong!.length >= 50, later!.length + wrong!.length]).toEqual([true, true, 80]);
+  expect(later![0]!.headers['retry-after']).toBe('2');
+  expect((await signIn()).status).toBe(201);
+});
+
 describe('a refresh token', () => {
   test('is good once, for a session of the same scopes', async () => {
     const { body } = await signIn({ scope: 'workers:read' });
@@ -228,6 +237,39 @@ describe('users', () => {
     expect((await call('GET', '/api/v1/users', { headers })).status).toBe(403);
   });
 
+  test('who may do less by now, or are gone, add and change nobody with the tokens that they have', async () => {
+    const { body: root } = await call('POST', '/api/v1/users', { json: { ...ada, scopes: ['*'] } });
+    const headers = { authorization: `Bearer ${await issuer.token({ subject: root.id })}` };
+    const place = `/api/v1/users/${root.id}`;
+    const eve = { email: 'eve@example.com', password: 'a long enough one' };
+    const add = async (scopes: string[]) =>
+      (await call('POST', '/api/v1/users', { json: { ...eve, scopes }, headers })).status;
+    expect((await call('PATCH', place, { json: { scopes: ['users:write', 'workers:read'] } })).status).toBe(200);
+    expect((await call('PATCH', place, { json: { scopes: ['*'] }, headers })).status).toBe(403);
+    expect(await add(['*'])).toBe(403);
+    expect(await add(['workers:read'])).toBe(201);
+    await db.user.delete({ where: { email: eve.email } });
+    await call('DELETE', place);
+    expect(await add([])).toBe(403);
+  });
+
+  test('have no session that a change of theirs did not end, whatever they did at that moment', async () => {
+    const { body: added } = await call('POST', '/api/v1/users', { json: ada });
+    const { email, password } = ada;
+    for (let round = 0; round < 20; round++) {
+      const sessions = await Promise.all([signIn({ email, password }), signIn({ email, password })]);
+      const scopes = [`workers:r${round}`];
+      const meanwhile = sessions.map(({ body }) => refresh(body.refreshToken));
+      await Promise.all([
+        ...meanwhile,
+        signIn({ email, password }),
+        call('PATCH', `/api/v1/users/${added.id}`, { json: { scopes } }),
+      ]);
+      const left = await db.refreshToken.findMany({ where: { userId: added.id } });
+      expect(left.filter((token) => token.scopes[0] !== scopes[0])).toEqual([]);
+    }
+  });
+
   test('with a wish for what they were not given are refused', async () => {
     await call('POST', '/api/v1/users', { json: ada });
     const asked = await signIn({ email: ada.email, password: ada.password, scope: 'workers:write' });
@@ -261,11 +303,16 @@ describe('signing keys', () => {
     vi.useRealTimers();
   });
 
-  test('one that is compromised is withdrawn at once', async () => {
+  test('where one is compromised all are withdrawn at once, with whatever secret they were made', async () => {
     const { body } = await signIn();
+    const ids = async () => (await keys()).map(({ kid }: { kid: string }) => kid);
+    const before = await ids();
+    await rotateSigningKeys(db, 'another secret of 16', { compromised: true });
     await rotateSigningKeys(db, SECRET, { compromised: true });
-    expect(await keys()).toHaveLength(2);
+    expect(await ids()).toHaveLength(2);
+    expect((await ids()).filter((id: string) => before.includes(id))).toEqual([]);
     await expect(verified(body.accessToken)).rejects.toThrow();
+    await verified((await signIn()).body.accessToken);
   });
 
   test('another secret than theirs is a sentence, and the service is not ready', async () => {
@@ -285,6 +332,21 @@ test('replicas that start at once set up once', async () => {
   expect([await replicas[0]!.db.signingKey.count(), await replicas[0]!.db.user.count()]).toEqual([2, 1]);
   await Promise.all(replicas.map((replica) => replica.stop()));
   await empty.drop();
+});
+
+test('a client is known as long as the release knows it, and comes back where it is missing', async () => {
+  const own = await createTestDatabase();
+  const before = await startApi(own.url);
+  await before.db.client.create({ data: { id: 'gone', secretHash: 'a', scopes: ['*'] } });
+  await before.db.client.update({ where: { id: CLIENT.id }, data: { scopes: [] } });
+  const after = await startApi(own.url);
+  const known = async () => (await after.db.client.findMany()).map(({ id, scopes }) => ({ id, scopes }));
+  const wanted = [{ id: CLIENT.id, scopes: CLIENT.scopes }];
+  expect(await known()).toEqual(wanted);
+  await after.db.client.deleteMany();
+  await vi.waitFor(async () => expect(await known()).toEqual(wanted), { timeout: 20_000 });
+  await Promise.all([before.stop(), after.stop()]);
+  await own.drop();
 });
 
 test('what is emptied is set up again', async () => {

@@ -1,9 +1,22 @@
 import { argon2, hash, randomBytes, timingSafeEqual, type Argon2Parameters } from 'node:crypto';
 import { promisify } from 'node:util';
+import { Problem } from '@keelson/http';
+import pLimit from 'p-limit';
 
-const derive = promisify((parameters: Argon2Parameters, done: (error: Error | null, key: Buffer) => void) =>
+/** Node.js has four threads for what is computed: others sign and verify tokens meanwhile. */
+const fewAtOnce = pLimit(2);
+/** So many take about two seconds, on one processor. */
+const LONGEST_QUEUE = 50;
+
+const argon2id = promisify((parameters: Argon2Parameters, done: (error: Error | null, key: Buffer) => void) =>
   argon2('argon2id', parameters, done),
 );
+
+/** @throws Problem 503 where too many wait for it */
+function derive(parameters: Argon2Parameters): Promise<Buffer> {
+  if (fewAtOnce.pendingCount < LONGEST_QUEUE) return fewAtOnce(() => argon2id(parameters));
+  throw new Problem(503, 'Too many sign in at once.', { headers: { 'Retry-After': '2' } });
+}
 
 /** The least that OWASP's Password Storage Cheat Sheet recommends for argon2id: 19 MiB, 2 passes, 1 lane. */
 const COST = { memory: 19_456, passes: 2, parallelism: 1 };

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Logger } from '@keelson/logger';
-import type { Prisma } from '../generated/prisma/client.ts';
+import type { Prisma, User } from '../generated/prisma/client.ts';
 import type { Database } from './database.ts';
 import { hashSecret } from './passwords.ts';
 
@@ -8,16 +8,20 @@ import { hashSecret } from './passwords.ts';
 const DAYS = 30;
 
 type Session = { userId: string; scopes: string[]; family: string; expiresAt: Date };
+type Transaction = Prisma.TransactionClient;
 
 /**
  * Signs in, and clears away what has expired of all sessions.
- * @returns a token that is good once. Its successors expire when it does.
+ * @returns a token that is good once, and whose successors expire when it does; undefined where the user is another by now
  */
-export async function beginSession(db: Database, user: { userId: string; scopes: string[] }): Promise<string> {
-  const now = Date.now();
-  await db.refreshToken.deleteMany({ where: { expiresAt: { lt: new Date(now) } } });
-  return addRefreshToken(db, { ...user, family: randomUUID(), expiresAt: new Date(now + DAYS * 86_400_000) });
-}
+export const beginSession = (db: Database, user: User, scopes: string[]) =>
+  db.$transaction(async (tx) => {
+    if (!(await holdUser(tx, user))) return undefined;
+    const now = Date.now();
+    await tx.refreshToken.deleteMany({ where: { expiresAt: { lt: new Date(now) } } });
+    const expiresAt = new Date(now + DAYS * 86_400_000);
+    return addRefreshToken(tx, { userId: user.id, scopes, family: randomUUID(), expiresAt });
+  });
 
 /**
  * Uses a token up, for its successor. One that was used already ends its family (RFC 9700, 4.14.2): either it or its
@@ -27,6 +31,8 @@ export async function beginSession(db: Database, user: { userId: string; scopes:
 export const renewRefreshToken = (db: Database, token: string, log: Logger) =>
   db.$transaction(async (tx) => {
     const hash = hashSecret(token);
+    const known = await tx.refreshToken.findUnique({ where: { hash }, include: { user: true } });
+    if (!known || !(await holdUser(tx, known.user))) return undefined;
     const now = new Date();
     const [used] = await tx.refreshToken.updateManyAndReturn({
       where: { hash, usedAt: null, expiresAt: { gt: now } },
@@ -42,15 +48,27 @@ export const renewRefreshToken = (db: Database, token: string, log: Logger) =>
   });
 
 /** Signs out: none of the tokens that descend from the same signing in is good any more. */
-export async function endSession(db: Database, token: string): Promise<void> {
-  const found = await db.refreshToken.findUnique({ where: { hash: hashSecret(token) } });
-  if (found) await endFamily(db, found.family);
+export const endSession = (db: Database, token: string) =>
+  db.$transaction(async (tx) => {
+    const hash = hashSecret(token);
+    const found = await tx.refreshToken.findUnique({ where: { hash }, include: { user: true } });
+    if (found && (await holdUser(tx, found.user))) await endFamily(tx, found.family);
+  });
+
+/**
+ * Until the end of the transaction whatever ends sessions of the user waits: it would not see a token that is being added.
+ * @returns whether the user is as before; each change has ended all sessions
+ */
+async function holdUser(tx: Transaction, { id, updatedAt }: User): Promise<boolean> {
+  const held = await tx.$queryRaw<unknown[]>`
+    SELECT 1 FROM "User" WHERE id = ${id}::uuid AND "updatedAt" = ${updatedAt} FOR NO KEY UPDATE`;
+  return held.length > 0;
 }
 
-async function addRefreshToken(db: Prisma.TransactionClient, { userId, scopes, family, expiresAt }: Session) {
+async function addRefreshToken(db: Transaction, { userId, scopes, family, expiresAt }: Session) {
   const token = randomBytes(32).toString('base64url');
   await db.refreshToken.create({ data: { hash: hashSecret(token), family, userId, scopes, expiresAt } });
   return token;
 }
 
-const endFamily = (db: Prisma.TransactionClient, family: string) => db.refreshToken.deleteMany({ where: { family } });
+const endFamily = (db: Transaction, family: string) => db.refreshToken.deleteMany({ where: { family } });

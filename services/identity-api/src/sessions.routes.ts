@@ -47,7 +47,8 @@ export function sessionOperations(issuer: Issuer) {
       handle: async ({ body: { scope, ...credentials }, res }) => {
         const user = await authenticated(db, credentials);
         const scopes = granted(user.scopes, scope);
-        const refreshToken = await beginSession(db, { userId: user.id, scopes });
+        const refreshToken = await beginSession(db, user, scopes);
+        if (!refreshToken) throw wrongCredentials();
         res
           .status(201)
           .set('Cache-Control', 'no-store')
@@ -93,12 +94,14 @@ export function sessionOperations(issuer: Issuer) {
       answers: { 204: { description: 'The new password is the one to sign in with' } },
       problems: [401],
       handle: async ({ body: { newPassword, ...credentials }, res }) => {
-        const { id } = await authenticated(db, credentials);
+        const { id, updatedAt } = await authenticated(db, credentials);
         const passwordHash = await hashPassword(newPassword);
-        await db.$transaction([
-          db.user.update({ where: { id }, data: { passwordHash } }),
-          db.refreshToken.deleteMany({ where: { userId: id } }),
-        ]);
+        const isChanged = await db.$transaction(async (tx) => {
+          const { count } = await tx.user.updateMany({ where: { id, updatedAt }, data: { passwordHash } });
+          if (count) await tx.refreshToken.deleteMany({ where: { userId: id } });
+          return count > 0;
+        });
+        if (!isChanged) throw wrongCredentials();
         res.status(204).end();
       },
     }),
@@ -109,10 +112,10 @@ export function sessionOperations(issuer: Issuer) {
 async function authenticated(db: Database, { email, password }: z.infer<typeof Credentials>) {
   await countAttempt(db, email);
   const user = await db.user.findUnique({ where: { email } });
-  if (!(await isPassword(password, user?.passwordHash)) || !user)
-    throw refused('The email address or the password is wrong.');
+  if (!(await isPassword(password, user?.passwordHash)) || !user) throw wrongCredentials();
   await forgetAttempts(db, email);
   return user;
 }
 
+const wrongCredentials = () => refused('The email address or the password is wrong.');
 const refused = (detail: string) => new Problem(401, detail, { headers: { 'WWW-Authenticate': 'Bearer' } });

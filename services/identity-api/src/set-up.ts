@@ -6,8 +6,9 @@ import { ensureSigningKeys, signingKey, signingKeyId } from './signing-keys.ts';
 export type Beginning = {
   secret: string;
   administrator: { email: string; password: string };
-  clients: { id: string; secret: string; scopes: string[] }[];
+  clients: Client[];
 };
+type Client = { id: string; secret: string; scopes: string[] };
 
 /** The database may be away, or may have been emptied by scripts/db reset. */
 const AGAIN_MS = 2000;
@@ -32,14 +33,30 @@ export function createSetUp(db: Database, beginning: Beginning, log: Logger) {
     if (!stopped) timer = setTimeout(() => void begin(), AGAIN_MS);
   }
   async function look() {
-    const isThere = signing && signing === (await signingKeyId(db)) && (await db.user.count()) > 0;
-    if (!isThere) signing = await setUp(db, beginning);
+    if (!signing) await takeClients(db, beginning.clients);
+    else if (await isThere(db, beginning.clients, signing)) return;
+    signing = await setUp(db, beginning);
   }
   function stop() {
     stopped = true;
     clearTimeout(timer);
   }
   return { begin, stop, reason: () => reason };
+}
+
+/**
+ * Those that this release knows, and no others. Only at the start: of two releases that run side by side, each would undo
+ * what the other wrote.
+ */
+async function takeClients(db: Database, clients: Client[]) {
+  await db.client.deleteMany({ where: { id: { notIn: clients.map(({ id }) => id) } } });
+  for (const { id, ...known } of clients.map(toRow))
+    await db.client.upsert({ where: { id }, create: { id, ...known }, update: known });
+}
+
+async function isThere(db: Database, clients: Client[], signing: string): Promise<boolean> {
+  const known = await db.client.count({ where: { id: { in: clients.map(({ id }) => id) } } });
+  return known === clients.length && signing === (await signingKeyId(db)) && (await db.user.count()) > 0;
 }
 
 /** May run again, and in several replicas at once. @returns the id of the key that signs */
@@ -51,11 +68,8 @@ async function setUp(db: Database, { secret, administrator, clients }: Beginning
     const email = administrator.email.toLowerCase();
     await db.user.createMany({ data: { email, passwordHash, scopes: ['*'] }, skipDuplicates: true });
   }
-  for (const { id, secret, scopes } of clients) {
-    const known = { secretHash: hashSecret(secret), scopes };
-    if ((await db.client.count({ where: { id, secretHash: known.secretHash, scopes: { equals: scopes } } })) > 0)
-      continue;
-    await db.client.upsert({ where: { id }, create: { id, ...known }, update: known });
-  }
+  await db.client.createMany({ data: clients.map(toRow), skipDuplicates: true });
   return signing;
 }
+
+const toRow = ({ id, secret, scopes }: Client) => ({ id, secretHash: hashSecret(secret), scopes });

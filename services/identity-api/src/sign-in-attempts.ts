@@ -6,7 +6,7 @@ import { hashSecret } from './passwords.ts';
 /** So many mistakes cost nothing. Each further one doubles the pause, up to a quarter of an hour. */
 const FREE = 5;
 const LONGEST_PAUSE_S = 900;
-/** A mistake so long ago is forgotten. */
+/** Mistakes are forgotten so long after the last. */
 const FORGOTTEN_AFTER_S = 3600;
 
 const accountOf = (email: string) => hashSecret(email);
@@ -17,25 +17,24 @@ const accountOf = (email: string) => hashSecret(email);
  */
 export async function countAttempt(db: Database, email: string): Promise<void> {
   const account = accountOf(email);
+  const longAgo = new Date(Date.now() - FORGOTTEN_AFTER_S * 1000);
+  await db.signInAttempts.deleteMany({ where: { pausedUntil: { lt: longAgo } } });
   const counted = await db.$queryRaw<unknown[]>(Prisma.sql`
-    INSERT INTO "SignInAttempts" AS a (account, failures, "pausedUntil") VALUES (${account}, 1, now())
+    INSERT INTO "SignInAttempts" AS a (account, failures, "pausedUntil") VALUES (${account}, 1, date_trunc('milliseconds', now()))
     ON CONFLICT (account) DO UPDATE SET (failures, "pausedUntil") = (
-      SELECT n, now() + make_interval(secs => CASE WHEN n > ${FREE} THEN LEAST(${LONGEST_PAUSE_S}, 2 ^ LEAST(n - ${FREE}, 20)) ELSE 0 END)
-      FROM (SELECT CASE WHEN a."pausedUntil" < now() - make_interval(secs => ${FORGOTTEN_AFTER_S}) THEN 1 ELSE a.failures + 1 END AS n) AS next
+      SELECT n, date_trunc('milliseconds', now()) + make_interval(secs => CASE WHEN n > ${FREE} THEN LEAST(${LONGEST_PAUSE_S}, 2 ^ LEAST(n - ${FREE}, 20)) ELSE 0 END)
+      FROM (SELECT a.failures + 1 AS n) AS next
     )
-    WHERE a."pausedUntil" <= now()
+    WHERE a."pausedUntil" <= clock_timestamp()
     RETURNING failures`);
   if (counted.length > 0) return;
-  const { pausedUntil } = await db.signInAttempts.findUniqueOrThrow({ where: { account } });
-  const seconds = Math.max(1, Math.ceil((pausedUntil.getTime() - Date.now()) / 1000));
+  const paused = await db.signInAttempts.findUnique({ where: { account } });
+  const seconds = Math.max(1, Math.ceil(((paused?.pausedUntil.getTime() ?? 0) - Date.now()) / 1000));
   const detail = `There were too many attempts to sign in to this account: the next one may come in ${seconds} s.`;
   throw new Problem(429, detail, { headers: { 'Retry-After': String(seconds) } });
 }
 
-/** Whoever has signed in has made no mistake. What all others have left long ago goes, too. */
+/** Whoever has signed in has made no mistake. */
 export async function forgetAttempts(db: Database, email: string): Promise<void> {
-  const longAgo = new Date(Date.now() - FORGOTTEN_AFTER_S * 1000);
-  await db.signInAttempts.deleteMany({
-    where: { OR: [{ account: accountOf(email) }, { pausedUntil: { lt: longAgo } }] },
-  });
+  await db.signInAttempts.deleteMany({ where: { account: accountOf(email) } });
 }

@@ -23,29 +23,30 @@ type Transaction = Prisma.TransactionClient;
 export async function ensureSigningKeys(db: Database, secret: string): Promise<void> {
   if ((await db.signingKey.count()) > 0) return;
   await oneAtATime(db, async (tx) => {
-    if ((await tx.signingKey.count()) > 0) return;
-    await addKey(tx, secret, new Date());
-    await addKey(tx, secret, null);
+    if ((await tx.signingKey.count()) === 0) await addKeys(tx, secret);
   });
 }
 
 /**
  * The next key signs from now on, and another one is published to come after it.
- * @param compromised the key that signed until now is withdrawn at once, and every token of it with it
+ * @param compromised all keys are withdrawn at once, and every token of theirs: where the one was found, the next one was
  * @returns the id of the key that signs now
  * @throws RotationRefused where services may not know the next key yet
  */
 export const rotateSigningKeys = (db: Database, secret: string, { compromised }: { compromised: boolean }) =>
   oneAtATime(db, async (tx) => {
+    if (compromised) {
+      await tx.signingKey.deleteMany();
+      return addKeys(tx, secret);
+    }
     const now = new Date();
     const next = await tx.signingKey.findFirstOrThrow({ where: { signsFrom: null } });
     const wait = next.createdAt.getTime() + KNOWN_AFTER_MS - now.getTime();
-    if (wait > 0 && !compromised)
+    if (wait > 0)
       throw new RotationRefused(
         `Services may not know the next key yet: rotate again in ${Math.ceil(wait / 1000)} s, or with --compromised.`,
       );
-    if (compromised) await tx.signingKey.deleteMany({ where: { signsFrom: { not: null } } });
-    else await tx.signingKey.updateMany({ where: SIGNING, data: { signsUntil: now } });
+    await tx.signingKey.updateMany({ where: SIGNING, data: { signsUntil: now } });
     await tx.signingKey.update({ where: { id: next.id }, data: { signsFrom: now } });
     await tx.signingKey.deleteMany({ where: { signsUntil: { lt: new Date(now.getTime() - PUBLISHED_AFTER_MS) } } });
     await addKey(tx, secret, null);
@@ -73,6 +74,13 @@ export async function publicKeys(db: Database): Promise<JWK[]> {
   return rows.map((row) => row.publicKey as JWK);
 }
 
+/** One that signs, and the one that comes after it. @returns the id of the first */
+async function addKeys(tx: Transaction, secret: string) {
+  const id = await addKey(tx, secret, new Date());
+  await addKey(tx, secret, null);
+  return id;
+}
+
 async function addKey(tx: Transaction, secret: string, signsFrom: Date | null) {
   const pair = await generateKeyPair(ALGORITHM, { extractable: true });
   const publicJwk = await exportJWK(pair.publicKey);
@@ -80,6 +88,7 @@ async function addKey(tx: Transaction, secret: string, signsFrom: Date | null) {
   const publicKey = { ...publicJwk, kid: id, alg: ALGORITHM, use: 'sig' } as Prisma.InputJsonObject;
   const privateKey = encrypt(await exportJWK(pair.privateKey), secret);
   await tx.signingKey.create({ data: { id, publicKey, privateKey, signsFrom } });
+  return id;
 }
 
 const oneAtATime = <T>(db: Database, act: (tx: Transaction) => Promise<T>) =>
@@ -102,9 +111,10 @@ function decrypt(bytes: Buffer, secret: string): JWK {
   try {
     return JSON.parse(Buffer.concat([text, decipher.final()]).toString()) as JWK;
   } catch (error) {
-    throw new Error('SIGNING_KEYS_SECRET is not the one that the signing keys in the database were made with.', {
-      cause: error,
-    });
+    throw new Error(
+      'SIGNING_KEYS_SECRET is not the one that the signing keys in the database were made with: set that one, or make new keys by scripts/keys rotate --compromised.',
+      { cause: error },
+    );
   }
 }
 

@@ -107,6 +107,7 @@ export function exportOperations({ db }: { db: Database }) {
         res.set({
           'X-Accel-Redirect': `/media/exports/${id}.csv`,
           'Content-Disposition': `attachment; filename="workers-${id}.csv"`,
+          'Cache-Control': 'private, no-store',
         });
         res.type('text/csv; charset=utf-8').end();
       },

@@ -101,6 +101,7 @@ describe('an export', { timeout: 2 * WAIT_MS }, () => {
     const path = `${at(done)}/file`;
     const whole = await call('GET', path);
     expect(whole.headers['content-type']).toMatch(/^text\/csv; *charset=utf-8$/i);
+    expect(whole.headers['cache-control']).toBe('private, no-store');
     expect(whole.headers['content-disposition']).toMatch(/^attachment; *filename="?[\w.-]+\.csv"?/);
     expect(whole.headers['x-accel-redirect']).toBeUndefined();
     expect(Number(whole.headers['content-length'])).toBe(done.bytes);
