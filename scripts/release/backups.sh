@@ -12,17 +12,21 @@ backup_service() {
 
 # What the image does with the backups, where no service need run.
 on_backups() { # on_backups COMMAND DOCKER-OPTION… [-- ARGUMENT…]
-  local command=$1 options=()
+  local command=$1 options=() memory cpus
   shift
   while (($#)) && [[ $1 != -- ]]; do options+=("$1") && shift; done
-  docker run --rm --cpu-shares 128 --network none --read-only --cap-drop ALL --security-opt no-new-privileges \
+  memory=$(setting BACKUP_MEMORY) cpus=$(setting BACKUP_CPUS)
+  docker run "${CONFINED[@]}" --memory "${memory:-256m}" --cpus "${cpus:-1}" --cpu-shares 128 \
     --tmpfs /tmp:size=64m,nosuid,nodev,noexec --tmpfs /var/lib/postgresql:size=1m --label "keelson.deploy=$project" \
     --volume "${project}_backups:/backups:ro" "${options[@]}" "$registry/backup:$tag" "$command" "${@:2}"
 }
 
-# restore_to VOLUME prepare|swap [ARGUMENT…]: in a database's volume
+# restore_to VOLUME prepare|swap [ARGUMENT…]: in a database's volume. What is compared with the database that runs can do
+# everything there.
 restore_to() {
-  on_backups "$2" --shm-size 128m --volume "${project}_postgres-socket:/run/postgresql" --volume "$1:/target" -- "${@:3}"
+  local socket=()
+  [[ " $* " != *' --compare '* ]] || socket=(--volume "${project}_postgres-socket:/run/postgresql")
+  on_backups "$2" --shm-size 128m "${socket[@]}" --volume "$1:/target" -- "${@:3}"
 }
 
 list_backups() {

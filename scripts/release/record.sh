@@ -49,8 +49,7 @@ apart() {
 hold_lock() { # hold_lock WHAT
   : >"$work/held"
   set -m
-  docker run --rm --interactive --name "$project-deploy" --network none --read-only --cap-drop ALL --user 0:0 \
-    --security-opt no-new-privileges --pids-limit 64 --memory 64m \
+  docker run "${CONFINED[@]}" --interactive --name "$project-deploy" --user 0:0 \
     --label "keelson.by=$who" --label "keelson.what=$1" --label "keelson.since=$began" \
     --volume "${project}_deploys:/deploys" --volume "${project}_certificates:/certificates:ro" \
     --entrypoint sh "$(tool_image)" -c 'echo held; exec cat' <"$work/lock" >"$work/held" 2>"$work/refusal" &
@@ -175,7 +174,7 @@ put_in_order() (
 show_log() {
   local log
   docker volume inspect "${project}_deploys" >/dev/null 2>&1 || fail "Nothing was deployed to the stack $STACK yet."
-  log=$(docker run --rm --network none --volume "${project}_deploys:/deploys:ro" --entrypoint sh "$(tool_image)" \
+  log=$(docker run "${CONFINED[@]}" --user nobody --volume "${project}_deploys:/deploys:ro" --entrypoint sh "$(tool_image)" \
     -c 'cat /deploys/log 2>/dev/null || true')
   [[ $log ]] || fail "Nothing was deployed to the stack $STACK yet."
   printf '%s\n' "$log" | awk -F '\t' '

@@ -50,6 +50,9 @@ quietly() {
   return 1
 }
 
+# Of a container that is started for a moment, and needs none of it: docker run "${CONFINED[@]}" …
+CONFINED=(--rm --network none --read-only --cap-drop ALL --security-opt no-new-privileges --pids-limit 64 --memory 64m --cpus 1)
+
 # Sets project, registry and files, a list of Compose files; and tag, where none was named.
 open_stack() {
   [[ -e .env.$STACK ]] || fail "There is no .env.$STACK here: scripts/setup $STACK makes it."
@@ -61,6 +64,7 @@ open_stack() {
   silently docker compose config --environment || fail "The settings in .env.$STACK are not complete: $complaint"
   cp "$work/output" "$work/settings"
   project=$(setting COMPOSE_PROJECT_NAME) registry=$(setting REGISTRY) files=$(setting COMPOSE_FILE)
+  [[ $project != *-rehearsal ]] || fail "The stack $STACK cannot be called $project: that is where ${project%-rehearsal} rehearses its deploys."
   refuse_other_way
 }
 
@@ -214,6 +218,18 @@ one_shots() {
 provide() { # provide release|rehearsal TAG [OPTION…]
   aloud "$1" "$2" run --rm --no-deps --no-TTY --label "keelson.deploy=$project" "${@:3}" provision ||
     fail "provision $2 failed: $complaint"
+}
+
+# By the socket of Postgres, which asks for no password.
+as_superuser() { # as_superuser PSQL-OPTION…
+  docker exec --interactive "$(running postgres)" psql --username=postgres --dbname=keelson --no-psqlrc --quiet \
+    --set=ON_ERROR_STOP=1 "$@"
+}
+
+# psql asks twice, and hashes what it hears: a statement may be logged.
+change_superuser() { # change_superuser PASSWORD
+  printf '%s\n' "$1" "$1" | as_superuser --command='\password postgres' 2>"$work/output" ||
+    fail "The superuser's password cannot be changed: $(tail -n 1 "$work/output")"
 }
 
 # What a deploy that was killed has left running.

@@ -101,7 +101,7 @@ digest() {
 stack_file() {
   local names='' name
   for name in "${@:2}"; do names="$names${names:+,}\"$name\""; done
-  docker run --rm --interactive --network none --read-only --cap-drop ALL --entrypoint node "$registry/provision:$1" \
+  docker run "${CONFINED[@]}" --memory 256m --interactive --entrypoint node "$registry/provision:$1" \
     --input-type=module-typescript --eval "$(cat tools/swarm/src/stack-file.ts)
       import { readFileSync } from 'node:fs';
       process.on('uncaughtException', ({ message }) => (console.error(message), process.exit(1)));

@@ -121,6 +121,9 @@ describe('the role of a service', () => {
     'DELETE FROM _prisma_migrations',
     'TRUNCATE _prisma_migrations',
     'SET ROLE queue_user',
+    'SELECT lo_creat(-1)',
+    'SELECT lo_create(0)',
+    "SELECT lo_from_bytea(0, 'kept')",
   ])('is refused %s', async (sql) => {
     await expect(query(one, sql)).rejects.toMatchObject({ code: '42501' });
   });
@@ -197,6 +200,21 @@ describe('the second login of a service', () => {
     await provideAlone(first());
     await expect(query(second(), 'SELECT')).rejects.toThrow(wrong);
     await query(first(), 'SELECT * FROM seas');
+  });
+
+  test('that is shut out stays out, though whoever is in sets its password again and again', async () => {
+    await provide(first());
+    const sessions = Array.from({ length: 4 }, () => new Client(connection(first())));
+    await Promise.all(sessions.map((session) => session.connect()));
+    const clinging = sessions.map(async (session) => {
+      let isIn = true;
+      session.on('error', () => (isIn = false));
+      while (isIn) await session.query("ALTER ROLE CURRENT_USER PASSWORD 'mine'").catch(() => undefined);
+    });
+    await provideAlone(second());
+    await Promise.all(clinging);
+    const mine = Object.assign(new URL(first()), { password: 'mine' }).href;
+    await expect(query(mine, 'SELECT 1')).rejects.toThrow(wrong);
   });
 
   test('is enough where the first was never there', async () => {

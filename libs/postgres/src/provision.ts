@@ -48,6 +48,7 @@ export async function provision(adminUrl: string, { migratorUrl, serviceUrls, ot
 /** What Postgres lets everybody do, in this database and in those that it makes for itself. */
 const CLOSE_DATABASES = `
   REVOKE ALL ON SCHEMA public FROM PUBLIC;
+  REVOKE EXECUTE ON FUNCTION lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea) FROM PUBLIC;
   DO $$ DECLARE name text; BEGIN
     EXECUTE format('REVOKE CREATE, TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
     FOR name IN SELECT datname FROM pg_database
@@ -75,10 +76,13 @@ async function ensureServiceLogin(client: Client, url: string): Promise<Login> {
   return { role, login, other: login === role ? second : role };
 }
 
-/** Its password is no longer taken, and whoever is in with it is put out. */
+/** Whoever is in with it is put out, also one who sets the password meanwhile, which is then no longer taken. */
 async function shutOut(client: Client, login: string) {
-  if (await isThere(client, login)) await client.query(`ALTER ROLE ${escapeIdentifier(login)} PASSWORD NULL`);
-  await client.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1', [login]);
+  if (!(await isThere(client, login))) return;
+  const role = escapeIdentifier(login);
+  await alterRole(client, `${role} NOLOGIN`);
+  await client.query('SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = $1', [login]);
+  await alterRole(client, `${role} LOGIN PASSWORD NULL`);
 }
 
 async function provideSchema(client: Client, name: string, service: Login, owner: string, say: Say) {
@@ -86,7 +90,7 @@ async function provideSchema(client: Client, name: string, service: Login, owner
   const [role, login] = [escapeIdentifier(service.role), escapeIdentifier(service.login)];
   const inSchema = `ALTER DEFAULT PRIVILEGES FOR ROLE ${migrator} IN SCHEMA ${schema}`;
   await client.query(`CREATE SCHEMA IF NOT EXISTS ${schema} AUTHORIZATION ${migrator}`);
-  await client.query(`ALTER ROLE ${role} SET search_path = ${schema}; ALTER ROLE ${login} SET search_path = ${schema}`);
+  for (const one of new Set([role, login])) await alterRole(client, `${one} SET search_path = ${schema}`);
   await client.query(`GRANT USAGE ON SCHEMA ${schema} TO ${role}`);
   // Of what is made later: functions and types are everybody's who may use the schema.
   await client.query(`${inSchema} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO ${role}`);
@@ -183,8 +187,19 @@ async function join(client: Client, member: string, group: string) {
 }
 
 async function ensureRole(client: Client, role: string, attributes: string) {
-  const verb = (await isThere(client, role)) ? 'ALTER' : 'CREATE';
-  await client.query(`${verb} ROLE ${escapeIdentifier(role)} ${attributes}`);
+  const definition = `${escapeIdentifier(role)} ${attributes}`;
+  if (await isThere(client, role)) await alterRole(client, definition);
+  else await client.query(`CREATE ROLE ${definition}`);
+}
+
+/** Postgres refuses it at the moment at which the role changes itself, as it may. */
+async function alterRole(client: Client, definition: string) {
+  for (let attempt = 1; ; attempt += 1)
+    try {
+      return await client.query(`ALTER ROLE ${definition}`);
+    } catch (error) {
+      if (attempt === ATTEMPTS || (error as Error).message !== 'tuple concurrently updated') throw error;
+    }
 }
 
 async function isThere(client: Client, role: string) {

@@ -1,10 +1,10 @@
 import { argon2, hash, randomBytes, timingSafeEqual, type Argon2Parameters } from 'node:crypto';
 import { promisify } from 'node:util';
 import { Problem } from '@keelson/http';
-import pLimit from 'p-limit';
+import PQueue from 'p-queue';
 
 /** Node.js has four threads for what is computed: others sign and verify tokens meanwhile. */
-const fewAtOnce = pLimit(2);
+const queue = new PQueue({ concurrency: 2 });
 /** So many take about two seconds, on one processor. */
 const LONGEST_QUEUE = 50;
 
@@ -14,7 +14,7 @@ const argon2id = promisify((parameters: Argon2Parameters, done: (error: Error | 
 
 /** @throws Problem 503 where too many wait for it */
 function derive(parameters: Argon2Parameters): Promise<Buffer> {
-  if (fewAtOnce.pendingCount < LONGEST_QUEUE) return fewAtOnce(() => argon2id(parameters));
+  if (queue.size < LONGEST_QUEUE) return queue.add(() => argon2id(parameters));
   throw new Problem(503, 'Too many sign in at once.', { headers: { 'Retry-After': '2' } });
 }
 

@@ -1,6 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Logger } from '@keelson/logger';
 import { NotTls, serverName } from './client-hello.ts';
+import { connectionCounter } from './connection-counter.ts';
 import { passOn } from './pass-on.ts';
 import type { Proxy } from './proxies.ts';
 
@@ -24,13 +25,7 @@ export type IngressOptions = {
 
 /** Passes each TLS connection on, as it is, to a proxy of the host that it is for. Never listens. */
 export function createIngress({ proxiesOf, connections, clientConnections, patienceMs, log }: IngressOptions): Server {
-  const open = new Map<string, number>();
-  const count = (address: string, by: 1 | -1) => {
-    const now = (open.get(address) ?? 0) + by;
-    if (now > 0) open.set(address, now);
-    else open.delete(address);
-    return now;
-  };
+  const count = connectionCounter();
 
   /** @returns what became of it, for the log */
   async function serve(client: Socket) {
@@ -52,8 +47,7 @@ export function createIngress({ proxiesOf, connections, clientConnections, patie
     client.on('error', () => client.destroy());
     // A client that is gone already has no address.
     if (!address) return void client.destroy();
-    const tooMany = count(address, 1) > clientConnections;
-    client.once('close', () => count(address, -1));
+    const tooMany = count(client, address) > clientConnections;
     const end = (outcome: object) => {
       log.info({
         client: address,

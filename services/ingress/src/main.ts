@@ -16,7 +16,13 @@ const ingress = createIngress({
   patienceMs: config.PATIENCE_MS,
   log,
 });
-const redirect = createRedirect({ tlsPort: config.PUBLIC_TLS_PORT, challengesDir: config.CHALLENGES_DIR, log });
+const redirect = createRedirect({
+  tlsPort: config.PUBLIC_TLS_PORT,
+  challengesDir: config.CHALLENGES_DIR,
+  connections: config.CONNECTIONS,
+  clientConnections: config.CLIENT_CONNECTIONS,
+  log,
+});
 
 closeWithGrace({ delay: config.SHUTDOWN_MS + 1000, logger: log }, async ({ err, signal }) => {
   if (err) log.fatal({ err }, 'closing because of an error');

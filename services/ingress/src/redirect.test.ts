@@ -16,7 +16,8 @@ const log = createLogger({ service: 'ingress', level: 'silent' });
 
 /** One request, byte for byte. */
 async function ask(request: string, tlsPort = 443) {
-  const server = createRedirect({ tlsPort, challengesDir: folder, log }).listen(0, '127.0.0.1');
+  const limits = { connections: 10, clientConnections: 10 };
+  const server = createRedirect({ tlsPort, challengesDir: folder, log, ...limits }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
   let answer = '';
@@ -52,6 +53,29 @@ test.for([
   ['no path', 'GET http://www.example.com/ HTTP/1.1\r\nHost: www.example.com\r\n\r\n'],
 ] as const)('refuses a request with %s', async ([, request]) => {
   expect(await ask(request)).toMatchObject({ status: 400, location: undefined });
+});
+
+test.for([
+  { connections: 10, clientConnections: 2 },
+  { connections: 2, clientConnections: 10 },
+])('who holds too many connections gets no more, and the health check its answer: %o', async (limits) => {
+  const server = createRedirect({ tlsPort: 443, challengesDir: folder, log, ...limits }).listen(0, '0.0.0.0');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const open = (localAddress: string) => connect({ port, host: '127.0.0.1', localAddress });
+  const held = [open('127.0.0.2'), open('127.0.0.2')];
+  await Promise.all(held.map((socket) => once(socket, 'connect')));
+  await once(open('127.0.0.2').resume(), 'close');
+  const health = open('127.0.0.1');
+  health.write('GET /healthz HTTP/1.0\r\n\r\n');
+  expect(String((await once(health, 'data'))[0])).toMatch(/^HTTP\/1.1 200 /);
+  held[0]!.end('GET / HTTP/1.1\r\nHost: a.example\r\n\r\n').resume();
+  await once(held[0]!, 'close');
+  const next = open('127.0.0.2');
+  next.write('GET / HTTP/1.1\r\nHost: a.example\r\n\r\n');
+  expect(String((await once(next, 'data'))[0])).toMatch(/^HTTP\/1.1 301 /);
+  server.close();
+  server.closeAllConnections();
 });
 
 test('shows a certificate authority what was put there for it, and nothing else', async () => {
