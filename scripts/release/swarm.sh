@@ -26,7 +26,8 @@ claim_data() {
   fi
 }
 
-# Made here, for the containers that come before the services. Those of the stack go with it: docker stack rm.
+# Made here, for the containers that come before the services. Those of the stack go with it: docker stack rm. What passes
+# in them from one node to another is encrypted; in the ingress's it is TLS.
 make_networks() {
   local name kind scope
   while read -r name kind; do
@@ -35,8 +36,8 @@ make_networks() {
     [[ ! $scope ]] || continue
     case $kind in
       external) set -- ;;
-      internal) set -- --internal --label "com.docker.stack.namespace=$project" ;;
-      *) set -- --label "com.docker.stack.namespace=$project" ;;
+      internal) set -- --opt encrypted --internal --label "com.docker.stack.namespace=$project" ;;
+      *) set -- --opt encrypted --label "com.docker.stack.namespace=$project" ;;
     esac
     quietly docker network create --driver overlay --attachable "$@" "$name" || fail "The network $name cannot be made: $complaint"
   done < <(networks)

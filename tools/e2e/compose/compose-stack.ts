@@ -28,6 +28,7 @@ export type Container = {
     ReadonlyRootfs: boolean;
     Memory: number;
     PidsLimit: number;
+    NanoCpus: number;
     LogConfig: { Config: Record<string, string> };
   };
   NetworkSettings: { Ports: Record<string, { HostIp: string; HostPort: string }[] | null> };

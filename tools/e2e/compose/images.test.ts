@@ -122,8 +122,9 @@ describe('the proxy', () => {
 
   test('answers 429 to a client that asks too often', async () => {
     const { answersTo, remove } = await startProxy('--env=PROXY_RATE_LIMIT=1r/s', '--env=PROXY_RATE_BURST=2');
-    const answers = await answersTo(IN_PROXY, IN_PROXY, IN_PROXY, IN_PROXY);
-    expect(answers.map(statusOf)).toEqual(['200', '200', '200', '429']);
+    const nowhere = `${IN_PROXY}api/v1/nowhere`;
+    const answers = await answersTo(IN_PROXY, nowhere, IN_PROXY, nowhere);
+    expect(answers.map(statusOf)).toEqual(['200', '404', '200', '429']);
     const [head, body] = answers[3]!.split('\r\n\r\n');
     expect(head).toMatch(/^content-type: application\/problem\+json\r$/im);
     expect(head).toMatch(/^retry-after: 1\r$/im);

@@ -64,10 +64,13 @@ describe('scripts/setup staging', () => {
     expect(readFileSync(file('.secrets/staging/postgres-password'))).toEqual(secret);
   });
 
-  test.each(['template', 'Staging', 'my_stack', '../x', '-', 'a b'])('refuses to make a stack "%s"', async (name) => {
-    const { status } = await run('scripts/setup', name);
-    expect(status).toBe(64);
-  });
+  test.each(['template', 'Staging', 'my_stack', '../x', '-', 'a b', 'rehearsal', 'staging-rehearsal'])(
+    'refuses to make a stack "%s"',
+    async (name) => {
+      const { status } = await run('scripts/setup', name);
+      expect(status).toBe(64);
+    },
+  );
 });
 
 type Mount = { type: string; source: string; target: string };

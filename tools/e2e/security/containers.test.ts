@@ -124,6 +124,36 @@ test('each has namespaces of its own, and none of the host', async () => {
   expect(seen.filter((namespace, index) => seen.indexOf(namespace) !== index)).toEqual([]);
 });
 
+test('those that a deploy starts for a moment are confined and bounded, too', async () => {
+  const names = new Set<string>();
+  const wrong = new Set<string>();
+  async function look() {
+    const filters = [`name=^/?${stack.project}-(deploy|rehearsal)`, `label=keelson.deploy=${stack.project}`];
+    const listed = await Promise.all(filters.map((filter) => docker('ps', '--all', '--quiet', `--filter=${filter}`)));
+    const ids = listed.flatMap(({ stdout }) => stdout.split('\n').filter(Boolean));
+    // What has gone meanwhile is only missing.
+    const found = ids.length ? (JSON.parse((await docker('inspect', ...ids)).stdout) as Container[]) : [];
+    for (const container of found) {
+      const { HostConfig: host } = container;
+      const isConfined =
+        host.ReadonlyRootfs &&
+        host.CapDrop?.join() === 'ALL' &&
+        host.SecurityOpt?.some((option) => option.startsWith('no-new-privileges')) &&
+        [host.Memory, host.PidsLimit, host.NanoCpus].every((limit) => limit > 0);
+      const name = nameOf(container).replace(stack.project, '').replace(/-\d+$/, '');
+      names.add(name);
+      if (!isConfined) wrong.add(`${name}: ${JSON.stringify(host)}`);
+    }
+  }
+  let isOver = false;
+  const deploying = stack.run('scripts/deploy', '--check', 'v1').finally(() => (isOver = true));
+  while (!isOver) await look();
+  succeeded(await deploying);
+  expect([...wrong]).toEqual([]);
+  for (const name of [...services, 'backup', 'postgres', 'proxy']) expect(names).toContain(`-rehearsal-${name}`);
+  expect(names).toContain('-deploy');
+});
+
 test('only the ingress publishes a port', async () => {
   const published = await ofEach(({ NetworkSettings: { Ports } }) => Object.keys(Ports).filter((port) => Ports[port]));
   const ingress = of('ingress');

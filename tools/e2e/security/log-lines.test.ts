@@ -36,6 +36,8 @@ test('one request is one line of JSON, whatever it contains', async () => {
       sent += 1;
     }
   }
+  await sendRaw(Buffer.from(`GET /healthz HTTP/1.1\r\nHost: ${host}\r\n\r\n`));
+  sent += 1;
   const said = (await lines()).slice(before);
   expect(said).toHaveLength(sent);
   for (const line of said) {

@@ -125,9 +125,15 @@ test('ports are those of the node', () => {
   expect(service('ingress').ports).toEqual([{ target: 8443, published: 443, protocol: 'tcp', mode: 'host' }]);
 });
 
-test('networks reach every node, and those of others are found', () => {
+test('networks reach every node, encrypted, and those of others are found', () => {
   expect(render().networks).toEqual({
-    data: { name: 'example-production_data', internal: true, driver: 'overlay', attachable: true },
+    data: {
+      name: 'example-production_data',
+      internal: true,
+      driver: 'overlay',
+      driver_opts: { encrypted: '' },
+      attachable: true,
+    },
     outer: { name: 'outer', external: true },
   });
 });

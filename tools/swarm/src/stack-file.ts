@@ -171,7 +171,7 @@ function overlay({ external, ...network }: Network): Network {
   return {
     name,
     ...(internal ? { internal } : {}),
-    ...(driver_opts ? { driver_opts } : {}),
+    driver_opts: { encrypted: '', ...(driver_opts as object) },
     driver: 'overlay',
     attachable: true,
   };
