@@ -202,20 +202,25 @@ describe('the second login of a service', () => {
     await query(first(), 'SELECT * FROM seas');
   });
 
-  test('that is shut out stays out, though whoever is in sets its password again and again', async () => {
-    await provide(first());
-    const sessions = Array.from({ length: 4 }, () => new Client(connection(first())));
-    await Promise.all(sessions.map((session) => session.connect()));
-    const clinging = sessions.map(async (session) => {
-      let isIn = true;
-      session.on('error', () => (isIn = false));
-      while (isIn) await session.query("ALTER ROLE CURRENT_USER PASSWORD 'mine'").catch(() => undefined);
-    });
-    await provideAlone(second());
-    await Promise.all(clinging);
-    const mine = Object.assign(new URL(first()), { password: 'mine' }).href;
-    await expect(query(mine, 'SELECT 1')).rejects.toThrow(wrong);
-  });
+  test.for(['', 'BEGIN; '])(
+    'that is shut out stays out, though those who are in set its password again and again: %s',
+    async (begin) => {
+      await provide(first());
+      const sessions = Array.from({ length: 4 }, () => new Client(connection(first())));
+      await Promise.all(sessions.map((session) => session.connect()));
+      const clinging = sessions.map(async (session) => {
+        let isIn = true;
+        session.on('error', () => (isIn = false));
+        const end = new Promise<void>((resolve) => session.once('end', resolve));
+        while (isIn) await session.query(`${begin}ALTER ROLE CURRENT_USER PASSWORD 'mine'`).catch(() => undefined);
+        await end;
+      });
+      await provideAlone(second());
+      await Promise.all(clinging);
+      const mine = Object.assign(new URL(first()), { password: 'mine' }).href;
+      await expect(query(mine, 'SELECT 1')).rejects.toThrow(wrong);
+    },
+  );
 
   test('is enough where the first was never there', async () => {
     const url = urlOf('six.2', 'b', 'six').replace(`six.2_${run}`, `six_${run}.2`);

@@ -48,13 +48,16 @@ export async function provision(adminUrl: string, { migratorUrl, serviceUrls, ot
 /** What Postgres lets everybody do, in this database and in those that it makes for itself. */
 const CLOSE_DATABASES = `
   REVOKE ALL ON SCHEMA public FROM PUBLIC;
-  REVOKE EXECUTE ON FUNCTION lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea) FROM PUBLIC;
   DO $$ DECLARE name text; BEGIN
     EXECUTE format('REVOKE CREATE, TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
     FOR name IN SELECT datname FROM pg_database
       WHERE datname IN ('postgres', 'template1') AND datname <> current_database() LOOP
       EXECUTE format('REVOKE CONNECT ON DATABASE %I FROM PUBLIC', name);
     END LOOP;
+  END $$;
+  DO $$ BEGIN
+    REVOKE EXECUTE ON FUNCTION lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea) FROM PUBLIC;
+  EXCEPTION WHEN insufficient_privilege THEN NULL; -- where the admin of a managed server is no superuser
   END $$`;
 
 type Login = {
@@ -79,18 +82,22 @@ async function ensureServiceLogin(client: Client, url: string): Promise<Login> {
 /** Whoever is in with it is put out, also one who sets the password meanwhile, which is then no longer taken. */
 async function shutOut(client: Client, login: string) {
   if (!(await isThere(client, login))) return;
-  const role = escapeIdentifier(login);
-  await alterRole(client, `${role} NOLOGIN`);
+  await alterRole(client, login, 'NOLOGIN');
+  await putOut(client, login);
+  await alterRole(client, login, 'LOGIN PASSWORD NULL');
+}
+
+async function putOut(client: Client, login: string) {
   await client.query('SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = $1', [login]);
-  await alterRole(client, `${role} LOGIN PASSWORD NULL`);
 }
 
 async function provideSchema(client: Client, name: string, service: Login, owner: string, say: Say) {
   const [schema, migrator] = [escapeIdentifier(name), escapeIdentifier(owner)];
-  const [role, login] = [escapeIdentifier(service.role), escapeIdentifier(service.login)];
+  const role = escapeIdentifier(service.role);
   const inSchema = `ALTER DEFAULT PRIVILEGES FOR ROLE ${migrator} IN SCHEMA ${schema}`;
   await client.query(`CREATE SCHEMA IF NOT EXISTS ${schema} AUTHORIZATION ${migrator}`);
-  for (const one of new Set([role, login])) await alterRole(client, `${one} SET search_path = ${schema}`);
+  for (const name of new Set([service.role, service.login]))
+    await alterRole(client, name, `SET search_path = ${schema}`);
   await client.query(`GRANT USAGE ON SCHEMA ${schema} TO ${role}`);
   // Of what is made later: functions and types are everybody's who may use the schema.
   await client.query(`${inSchema} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO ${role}`);
@@ -187,18 +194,19 @@ async function join(client: Client, member: string, group: string) {
 }
 
 async function ensureRole(client: Client, role: string, attributes: string) {
-  const definition = `${escapeIdentifier(role)} ${attributes}`;
-  if (await isThere(client, role)) await alterRole(client, definition);
-  else await client.query(`CREATE ROLE ${definition}`);
+  if (await isThere(client, role)) await alterRole(client, role, attributes);
+  else await client.query(`CREATE ROLE ${escapeIdentifier(role)} ${attributes}`);
 }
 
-/** Postgres refuses it at the moment at which the role changes itself, as it may. */
-async function alterRole(client: Client, definition: string) {
+/** No service changes its own role, though it may. Where one does at this moment, whoever is in with it is put out. */
+async function alterRole(client: Client, role: string, change: string) {
   for (let attempt = 1; ; attempt += 1)
     try {
-      return await client.query(`ALTER ROLE ${definition}`);
+      return await client.query(`SET LOCAL lock_timeout = 500; ALTER ROLE ${escapeIdentifier(role)} ${change}`);
     } catch (error) {
-      if (attempt === ATTEMPTS || (error as Error).message !== 'tuple concurrently updated') throw error;
+      const isHeld = isLocked(error) || (error as Error).message === 'tuple concurrently updated';
+      if (attempt === ATTEMPTS || !isHeld) throw error;
+      await putOut(client, role);
     }
 }
 

@@ -19,7 +19,10 @@ export const CLIENT = {
 };
 
 /** The API over a database, on a port of its own, whose every answer is as the OpenAPI document that it serves says. */
-export async function startApi(databaseUrl: string, { migrations = MIGRATIONS, secret = SECRET } = {}) {
+export async function startApi(
+  databaseUrl: string,
+  { migrations = MIGRATIONS, secret = SECRET, clients = [CLIENT] } = {},
+) {
   const lines: LogLine[] = [];
   const write = (line: string) => void lines.push(JSON.parse(line));
   const log = createLogger({ service: 'identity-api', level: 'info' }, { write });
@@ -29,7 +32,7 @@ export async function startApi(databaseUrl: string, { migrations = MIGRATIONS, s
   const issuer = await startIssuer();
   const { verify } = createVerifier(issuer.settings, log);
   const { AUTH_ISSUER, AUTH_AUDIENCE } = issuer.settings;
-  const setUp = createSetUp(db, { secret, administrator: ADMINISTRATOR, clients: [CLIENT] }, log);
+  const setUp = createSetUp(db, { secret, administrator: ADMINISTRATOR, clients }, log);
   await setUp.begin();
   const tokens = { db, secret, issuer: AUTH_ISSUER, audience: AUTH_AUDIENCE };
   const app = createApp({ service, log, pool, db, migrations, verify, tokens, notSetUp: setUp.reason });

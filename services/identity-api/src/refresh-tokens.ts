@@ -60,9 +60,8 @@ export const endSession = (db: Database, token: string) =>
  * @returns whether the user is as before; each change has ended all sessions
  */
 async function holdUser(tx: Transaction, { id, updatedAt }: User): Promise<boolean> {
-  const held = await tx.$queryRaw<unknown[]>`
-    SELECT 1 FROM "User" WHERE id = ${id}::uuid AND "updatedAt" = ${updatedAt} FOR NO KEY UPDATE`;
-  return held.length > 0;
+  await tx.$queryRaw`SELECT 1 FROM "User" WHERE id = ${id}::uuid FOR NO KEY UPDATE`;
+  return (await tx.user.count({ where: { id, updatedAt } })) > 0;
 }
 
 async function addRefreshToken(db: Transaction, { userId, scopes, family, expiresAt }: Session) {

@@ -2,7 +2,7 @@ import { operation, Problem } from '@keelson/http';
 import { z } from 'zod';
 import { issueAccessToken, type Issuer } from './access-token.ts';
 import type { Database } from './database.ts';
-import { hashPassword, isPassword } from './passwords.ts';
+import { hashPassword, inTurn, isPassword } from './passwords.ts';
 import { beginSession, endSession, renewRefreshToken } from './refresh-tokens.ts';
 import { granted, scopeText } from './scopes.ts';
 import { countAttempt, forgetAttempts } from './sign-in-attempts.ts';
@@ -108,14 +108,15 @@ export function sessionOperations(issuer: Issuer) {
   ];
 }
 
-/** @throws Problem 401, or 429 after too many mistakes */
-async function authenticated(db: Database, { email, password }: z.infer<typeof Credentials>) {
-  await countAttempt(db, email);
-  const user = await db.user.findUnique({ where: { email } });
-  if (!(await isPassword(password, user?.passwordHash)) || !user) throw wrongCredentials();
-  await forgetAttempts(db, email);
-  return user;
-}
+/** @throws Problem 401, 429 after too many mistakes, or 503, which is none */
+const authenticated = (db: Database, { email, password }: z.infer<typeof Credentials>) =>
+  inTurn(async () => {
+    await countAttempt(db, email);
+    const user = await db.user.findUnique({ where: { email } });
+    if (!(await isPassword(password, user?.passwordHash)) || !user) throw wrongCredentials();
+    await forgetAttempts(db, email);
+    return user;
+  });
 
 const wrongCredentials = () => refused('The email address or the password is wrong.');
 const refused = (detail: string) => new Problem(401, detail, { headers: { 'WWW-Authenticate': 'Bearer' } });

@@ -12,6 +12,8 @@ type Client = { id: string; secret: string; scopes: string[] };
 
 /** The database may be away, or may have been emptied by scripts/db reset. */
 const AGAIN_MS = 2000;
+/** By then a deploy is over, or this process is: nobody needs what this release does not know any more. */
+const ALONE_MS = 300_000;
 
 /**
  * Sees to it that what has to be there before anybody can have a token is in the database: `begin` looks once, and goes on
@@ -21,6 +23,8 @@ export function createSetUp(db: Database, beginning: Beginning, log: Logger) {
   let reason: string | undefined = 'the service is being set up';
   /** The key that signed when all was there. */
   let signing: string | undefined;
+  const start = Date.now();
+  const done = { clients: false, others: false };
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
   async function begin(): Promise<void> {
@@ -33,8 +37,14 @@ export function createSetUp(db: Database, beginning: Beginning, log: Logger) {
     if (!stopped) timer = setTimeout(() => void begin(), AGAIN_MS);
   }
   async function look() {
-    if (!signing) await takeClients(db, beginning.clients);
-    else if (await isThere(db, beginning.clients, signing)) return;
+    const { clients } = beginning;
+    if (!done.clients) await takeClients(db, clients);
+    done.clients = true;
+    if (!done.others && Date.now() - start > ALONE_MS) {
+      await db.client.deleteMany({ where: { id: { notIn: clients.map(({ id }) => id) } } });
+      done.others = true;
+    }
+    if (signing && (await isThere(db, clients, signing))) return;
     signing = await setUp(db, beginning);
   }
   function stop() {
@@ -44,12 +54,8 @@ export function createSetUp(db: Database, beginning: Beginning, log: Logger) {
   return { begin, stop, reason: () => reason };
 }
 
-/**
- * Those that this release knows, and no others. Only at the start: of two releases that run side by side, each would undo
- * what the other wrote.
- */
+/** As this release knows them. Only at the start: of two that run side by side, each would undo what the other wrote. */
 async function takeClients(db: Database, clients: Client[]) {
-  await db.client.deleteMany({ where: { id: { notIn: clients.map(({ id }) => id) } } });
   for (const { id, ...known } of clients.map(toRow))
     await db.client.upsert({ where: { id }, create: { id, ...known }, update: known });
 }

@@ -17,8 +17,8 @@ const accountOf = (email: string) => hashSecret(email);
  */
 export async function countAttempt(db: Database, email: string): Promise<void> {
   const account = accountOf(email);
-  const longAgo = new Date(Date.now() - FORGOTTEN_AFTER_S * 1000);
-  await db.signInAttempts.deleteMany({ where: { pausedUntil: { lt: longAgo } } });
+  await db.$executeRaw`
+    DELETE FROM "SignInAttempts" WHERE "pausedUntil" < now() - make_interval(secs => ${FORGOTTEN_AFTER_S})`;
   const counted = await db.$queryRaw<unknown[]>(Prisma.sql`
     INSERT INTO "SignInAttempts" AS a (account, failures, "pausedUntil") VALUES (${account}, 1, date_trunc('milliseconds', now()))
     ON CONFLICT (account) DO UPDATE SET (failures, "pausedUntil") = (

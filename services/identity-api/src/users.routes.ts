@@ -56,20 +56,20 @@ export function userOperations({ db }: { db: Database }) {
       params,
       body: UserChanges,
       answers: { 200: { description: 'The user as it is now', schema: User } },
-      problems: [404],
+      problems: [404, 409],
       handle: async ({ params, body: { password, scopes }, req, res }) => {
-        const mine = await present(db, req.principal!);
-        await inReach(db, params.id, mine);
-        mayGive(mine, scopes);
         const data = {
           ...(password ? { passwordHash: await hashPassword(password) } : {}),
           ...(scopes ? { scopes } : {}),
         };
+        const mine = await present(db, req.principal!);
+        const { id, updatedAt } = await inReach(db, params.id, mine);
+        mayGive(mine, scopes);
         const [[row]] = await db.$transaction([
-          db.user.updateManyAndReturn({ where: params, data }),
-          db.refreshToken.deleteMany({ where: { userId: params.id } }),
+          db.user.updateManyAndReturn({ where: { id, updatedAt }, data }),
+          db.refreshToken.deleteMany({ where: { userId: id } }),
         ]);
-        if (!row) throw notFound('user');
+        if (!row) throw changedMeanwhile();
         res.json(toUser(row));
       },
     }),
@@ -81,11 +81,11 @@ export function userOperations({ db }: { db: Database }) {
       access: 'users:write',
       params,
       answers: { 204: { description: 'The user is gone' } },
-      problems: [404],
+      problems: [404, 409],
       handle: async ({ params, req, res }) => {
-        await inReach(db, params.id, await present(db, req.principal!));
-        const { count } = await db.user.deleteMany({ where: params });
-        if (count === 0) throw notFound('user');
+        const { id, updatedAt } = await inReach(db, params.id, await present(db, req.principal!));
+        const { count } = await db.user.deleteMany({ where: { id, updatedAt } });
+        if (count === 0) throw changedMeanwhile();
         res.status(204).end();
       },
     }),
@@ -113,7 +113,10 @@ async function inReach(db: Database, id: string, mine: string[]) {
   const user = await db.user.findUnique({ where: { id } });
   if (!user) throw notFound('user');
   mayGive(mine, user.scopes);
+  return user;
 }
+
+const changedMeanwhile = () => new Problem(409, 'Somebody else has just changed the user: look again.');
 
 function refuseDuplicate(error: unknown): never {
   if (!isDuplicate(error)) throw error;
