@@ -128,7 +128,10 @@ async function handOver(client: Client, { role, schema, migrator }: Names, say: 
       `ALTER TABLE ${name} OWNER TO ${migrator};
        ${isSequence ? '' : `GRANT SELECT, INSERT, UPDATE, DELETE ON ${name} TO ${role};`}
        GRANT USAGE ON ALL SEQUENCES IN SCHEMA ${schema} TO ${role}`,
-      (reason, attempt) => say(`${name} is in use (${reason}): try ${attempt} of ${ATTEMPTS}`),
+      async (reason, attempt) => {
+        say(`${name} is in use (${reason}): try ${attempt} of ${ATTEMPTS}`);
+        await delay(1000);
+      },
     );
   await client.query(`
     REASSIGN OWNED BY ${role} TO ${migrator};
@@ -146,17 +149,20 @@ const ATTEMPTS = 30;
 /**
  * Who waits for a table holds up everybody behind him: so this waits briefly, and again. One table at a time, since a
  * transaction that has one and wants the next waits for those that want them in another order.
+ * @param beforeNext what is done where it could not be had, before it is tried again
  */
-async function insist(client: Client, sql: string, sayAgain: (reason: string, attempt: number) => void) {
+async function insist(client: Client, sql: string, beforeNext: (reason: string, attempt: number) => Promise<void>) {
   for (let attempt = 1; ; attempt += 1)
     try {
       return await client.query(`SET LOCAL lock_timeout = 200; ${sql}`);
     } catch (error) {
-      if (attempt === ATTEMPTS || !isLocked(error)) throw error;
-      sayAgain(reasonOf(error), attempt + 1);
-      await delay(1000);
+      if (attempt === ATTEMPTS || !isHeld(error)) throw error;
+      await beforeNext(reasonOf(error as Error), attempt + 1);
     }
 }
+
+/** A row of Postgres' own that another session changes has no code of its own. */
+const isHeld = (error: unknown) => isLocked(error) || (error as Error).message === 'tuple concurrently updated';
 
 async function ownsSomething(client: Client, role: string) {
   const { rowCount } = await client.query(
@@ -199,16 +205,8 @@ async function ensureRole(client: Client, role: string, attributes: string) {
 }
 
 /** No service changes its own role, though it may. Where one does at this moment, whoever is in with it is put out. */
-async function alterRole(client: Client, role: string, change: string) {
-  for (let attempt = 1; ; attempt += 1)
-    try {
-      return await client.query(`SET LOCAL lock_timeout = 500; ALTER ROLE ${escapeIdentifier(role)} ${change}`);
-    } catch (error) {
-      const isHeld = isLocked(error) || (error as Error).message === 'tuple concurrently updated';
-      if (attempt === ATTEMPTS || !isHeld) throw error;
-      await putOut(client, role);
-    }
-}
+const alterRole = (client: Client, role: string, change: string) =>
+  insist(client, `ALTER ROLE ${escapeIdentifier(role)} ${change}`, () => putOut(client, role));
 
 async function isThere(client: Client, role: string) {
   const { rowCount } = await client.query('SELECT FROM pg_roles WHERE rolname = $1', [role]);

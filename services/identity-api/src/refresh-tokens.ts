@@ -30,9 +30,9 @@ export const beginSession = (db: Database, user: User, scopes: string[]) =>
  */
 export const renewRefreshToken = (db: Database, token: string, log: Logger) =>
   db.$transaction(async (tx) => {
-    const hash = hashSecret(token);
-    const known = await tx.refreshToken.findUnique({ where: { hash }, include: { user: true } });
-    if (!known || !(await holdUser(tx, known.user))) return undefined;
+    const known = await findHeld(tx, token);
+    if (!known) return undefined;
+    const { hash } = known;
     const now = new Date();
     const [used] = await tx.refreshToken.updateManyAndReturn({
       where: { hash, usedAt: null, expiresAt: { gt: now } },
@@ -50,10 +50,15 @@ export const renewRefreshToken = (db: Database, token: string, log: Logger) =>
 /** Signs out: none of the tokens that descend from the same signing in is good any more. */
 export const endSession = (db: Database, token: string) =>
   db.$transaction(async (tx) => {
-    const hash = hashSecret(token);
-    const found = await tx.refreshToken.findUnique({ where: { hash }, include: { user: true } });
-    if (found && (await holdUser(tx, found.user))) await endFamily(tx, found.family);
+    const found = await findHeld(tx, token);
+    if (found) await endFamily(tx, found.family);
   });
+
+/** A token, as it was before its user was held; undefined where there is none, or its user is another by now. */
+async function findHeld(tx: Transaction, token: string) {
+  const found = await tx.refreshToken.findUnique({ where: { hash: hashSecret(token) }, include: { user: true } });
+  return found && (await holdUser(tx, found.user)) ? found : undefined;
+}
 
 /**
  * Until the end of the transaction whatever ends sessions of the user waits: it would not see a token that is being added.

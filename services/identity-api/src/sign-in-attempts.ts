@@ -21,10 +21,9 @@ export async function countAttempt(db: Database, email: string): Promise<void> {
     DELETE FROM "SignInAttempts" WHERE "pausedUntil" < now() - make_interval(secs => ${FORGOTTEN_AFTER_S})`;
   const counted = await db.$queryRaw<unknown[]>(Prisma.sql`
     INSERT INTO "SignInAttempts" AS a (account, failures, "pausedUntil") VALUES (${account}, 1, date_trunc('milliseconds', now()))
-    ON CONFLICT (account) DO UPDATE SET (failures, "pausedUntil") = (
-      SELECT n, date_trunc('milliseconds', now()) + make_interval(secs => CASE WHEN n > ${FREE} THEN LEAST(${LONGEST_PAUSE_S}, 2 ^ LEAST(n - ${FREE}, 20)) ELSE 0 END)
-      FROM (SELECT a.failures + 1 AS n) AS next
-    )
+    ON CONFLICT (account) DO UPDATE SET failures = a.failures + 1,
+      "pausedUntil" = date_trunc('milliseconds', now()) + make_interval(secs =>
+        CASE WHEN a.failures >= ${FREE} THEN LEAST(${LONGEST_PAUSE_S}, 2 ^ LEAST(a.failures + 1 - ${FREE}, 20)) ELSE 0 END)
     WHERE a."pausedUntil" <= clock_timestamp()
     RETURNING failures`);
   if (counted.length > 0) return;
