@@ -21,6 +21,7 @@ const { password } = ADMINISTRATOR;
 const signIn = (more = {}) =>
   call('POST', '/api/v1/sessions', { json: { email: 'admin@example.com', password, ...more } });
 const refresh = (refreshToken: string) => call('POST', '/api/v1/sessions/refresh', { json: { refreshToken } });
+const signOut = (refreshToken: string) => call('POST', '/api/v1/sessions/end', { json: { refreshToken } });
 const keys = async () => (await call('GET', '/api/v1/jwks.json')).body.keys;
 const verified = async (token: string) =>
   (
@@ -105,24 +106,63 @@ describe('a refresh token', () => {
     expect((await refresh(other.refreshToken)).status).toBe(201);
   });
 
-  test('that comes many times at once is good for one session at most', async () => {
+  test('that comes many times at once is good for one session, and then for none', async () => {
     const { body } = await signIn();
+    const before = api.lines.length;
     const answers = await Promise.all(Array.from({ length: 8 }, () => refresh(body.refreshToken)));
-    expect(answers.filter(({ status }) => status === 201).length).toBeLessThanOrEqual(1);
-    for (const { body } of answers.filter(({ status }) => status === 201))
-      expect((await refresh(body.refreshToken)).status).toBe(401);
+    expect(answers.map(({ status }) => status).sort()).toEqual([201, ...Array(7).fill(401)]);
+    const { body: renewed } = answers.find(({ status }) => status === 201)!;
+    expect((await refresh(renewed.refreshToken)).status).toBe(401);
+    expect(api.lines.slice(before).filter(({ msg }) => msg.includes('came twice'))).toHaveLength(1);
+  });
+
+  test('that is made up for a session by somebody who knows its name ends it', async () => {
+    const { body } = await signIn();
+    expect((await refresh(`${body.refreshToken.slice(0, -43)}${'x'.repeat(43)}`)).status).toBe(401);
+    expect((await refresh(body.refreshToken)).status).toBe(401);
   });
 
   test('is nothing after signing out, nor after 30 days, nor when it was made up', async () => {
     const { body } = await signIn();
-    expect((await call('POST', '/api/v1/sessions/end', { json: { refreshToken: body.refreshToken } })).status).toBe(
-      204,
-    );
+    expect((await signOut(body.refreshToken)).status).toBe(204);
     expect((await refresh(body.refreshToken)).status).toBe(401);
     const { body: older } = await signIn();
     await db.refreshToken.updateMany({ data: { expiresAt: new Date() } });
     expect((await refresh(older.refreshToken)).status).toBe(401);
-    expect((await refresh('made-up')).status).toBe(401);
+    expect(api.lines.at(-2)?.msg).not.toContain('came twice');
+    const secret = 'x'.repeat(43);
+    for (const madeUp of ['made-up', secret, `${crypto.randomUUID()}.${secret}`, `${'0'.repeat(36)}.${secret}`]) {
+      expect((await refresh(madeUp)).status).toBe(401);
+      expect((await signOut(madeUp)).status).toBe(204);
+    }
+  });
+
+  test('is nothing after signing out at the moment of a renewal', async () => {
+    await db.refreshToken.deleteMany();
+    for (let round = 0; round < 8; round++) {
+      const { refreshToken } = (await signIn()).body;
+      await Promise.all([refresh(refreshToken), signOut(refreshToken)]);
+    }
+    expect(await db.refreshToken.count()).toBe(0);
+  });
+
+  test('has a row for each session, however often it was renewed', async () => {
+    await db.refreshToken.deleteMany();
+    let { body } = await signIn();
+    for (let round = 0; round < 3; round++) ({ body } = await refresh(body.refreshToken));
+    expect(await db.refreshToken.count()).toBe(1);
+  });
+
+  test('of the oldest session is nothing after the hundredth that begins after it', async () => {
+    await db.refreshToken.deleteMany();
+    const [oldest, older] = [(await signIn()).body, (await signIn()).body];
+    const { userId, scopes, expiresAt } = await db.refreshToken.findFirstOrThrow({ orderBy: { expiresAt: 'desc' } });
+    const others = Array.from({ length: 98 }, (_, index) => ({ hash: `${index}`, family: crypto.randomUUID() }));
+    await db.refreshToken.createMany({ data: others.map((other) => ({ ...other, userId, scopes, expiresAt })) });
+    const { body } = await signIn();
+    expect(await db.refreshToken.count()).toBe(100);
+    const tokens = [oldest, older, body].map(({ refreshToken }) => refreshToken);
+    expect((await Promise.all(tokens.map(refresh))).map(({ status }) => status)).toEqual([401, 201, 201]);
   });
 
   test('that has expired is cleared away when somebody signs in', async () => {
@@ -379,7 +419,8 @@ test('nothing secret is in the database or in the log as it is', async () => {
   expect(await isPassword(password, user.passwordHash)).toBe(true);
   expect(await isPassword(`${password} `, user.passwordHash)).toBe(false);
   expect(client.secretHash).toBe(hashSecret(CLIENT.secret));
-  expect(await db.refreshToken.count({ where: { hash: body.refreshToken } })).toBe(0);
-  for (const secret of [password, CLIENT.secret, body.refreshToken, body.accessToken])
+  const [, refreshSecret] = body.refreshToken.split('.');
+  expect(await db.refreshToken.count({ where: { hash: { in: [body.refreshToken, refreshSecret] } } })).toBe(0);
+  for (const secret of [password, CLIENT.secret, refreshSecret, body.accessToken])
     expect(JSON.stringify(api.lines)).not.toContain(secret);
 });

@@ -6,8 +6,11 @@ import { hashSecret } from './passwords.ts';
 
 /** After this, a person signs in again. */
 const DAYS = 30;
+/** A person who begins more ends the oldest: a script that signs in and never out fills no table. */
+const SESSIONS_OF_A_USER = 100;
+/** The session, and a secret that is good once. */
+const TOKEN = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.([\w-]{43})$/;
 
-type Session = { userId: string; scopes: string[]; family: string; expiresAt: Date };
 type Transaction = Prisma.TransactionClient;
 
 /**
@@ -19,49 +22,45 @@ export const beginSession = (db: Database, user: User, scopes: string[]) =>
     if (!(await holdUser(tx, user))) return undefined;
     const now = Date.now();
     await tx.refreshToken.deleteMany({ where: { expiresAt: { lt: new Date(now) } } });
+    await makeRoom(tx, user.id);
+    const family = randomUUID();
+    const { token, hash } = newToken(family);
     const expiresAt = new Date(now + DAYS * 86_400_000);
-    return addRefreshToken(tx, { userId: user.id, scopes, family: randomUUID(), expiresAt });
+    await tx.refreshToken.create({ data: { hash, family, userId: user.id, scopes, expiresAt } });
+    return token;
   });
 
 /**
- * Uses a token up, for its successor. One that was used already ends its family (RFC 9700, 4.14.2): either it or its
- * successor is in the wrong hands, and nobody can say which. Both is one step, so that no successor comes after the end.
+ * Puts a successor in the place of a token. One that comes when it has a successor ends the session (RFC 9700, 4.14.2):
+ * either it or its successor is in the wrong hands, and nobody can say which. Both is one step, so that no successor comes
+ * after the end.
  * @returns undefined where the token is good for nothing
  */
 export const renewRefreshToken = (db: Database, token: string, log: Logger) =>
   db.$transaction(async (tx) => {
-    const known = await findHeld(tx, token);
-    if (!known) return undefined;
-    const { hash } = known;
-    const now = new Date();
-    const [used] = await tx.refreshToken.updateManyAndReturn({
-      where: { hash, usedAt: null, expiresAt: { gt: now } },
-      data: { usedAt: now },
+    const [, family, secret] = TOKEN.exec(token) ?? [];
+    if (!family || !secret) return undefined;
+    const before = await tx.refreshToken.findFirst({ where: { family }, include: { user: true } });
+    if (!before || !(await holdUser(tx, before.user))) return undefined;
+    const [hash, successor] = [hashSecret(secret), newToken(family)];
+    const [renewed] = await tx.refreshToken.updateManyAndReturn({
+      where: { family, hash, expiresAt: { gt: new Date() } },
+      data: { hash: successor.hash },
     });
-    if (used) return { ...used, successor: await addRefreshToken(tx, used) };
-    const again = await tx.refreshToken.findUnique({ where: { hash } });
-    if (again?.usedAt) {
-      log.warn({ user: again.userId, family: again.family }, 'a refresh token came twice: its session is ended');
-      await endFamily(tx, again.family);
-    }
+    if (renewed) return { ...renewed, successor: successor.token };
+    const { count } = await tx.refreshToken.deleteMany({ where: { family, hash: { not: hash } } });
+    if (count) log.warn({ user: before.userId, family }, 'a refresh token came twice: its session is ended');
     return undefined;
   });
 
-/** Signs out: none of the tokens that descend from the same signing in is good any more. */
-export const endSession = (db: Database, token: string) =>
-  db.$transaction(async (tx) => {
-    const found = await findHeld(tx, token);
-    if (found) await endFamily(tx, found.family);
-  });
-
-/** A token, as it was before its user was held; undefined where there is none, or its user is another by now. */
-async function findHeld(tx: Transaction, token: string) {
-  const found = await tx.refreshToken.findUnique({ where: { hash: hashSecret(token) }, include: { user: true } });
-  return found && (await holdUser(tx, found.user)) ? found : undefined;
+/** Signs out: no token of the session is good any more. */
+export async function endSession(db: Database, token: string) {
+  const [, family] = TOKEN.exec(token) ?? [];
+  if (family) await db.refreshToken.deleteMany({ where: { family } });
 }
 
 /**
- * Until the end of the transaction whatever ends sessions of the user waits: it would not see a token that is being added.
+ * Until the end of the transaction whatever ends sessions of the user waits: it would not see a session that is being added.
  * @returns whether the user is as before; each change has ended all sessions
  */
 async function holdUser(tx: Transaction, { id, updatedAt }: User): Promise<boolean> {
@@ -69,10 +68,14 @@ async function holdUser(tx: Transaction, { id, updatedAt }: User): Promise<boole
   return (await tx.user.count({ where: { id, updatedAt } })) > 0;
 }
 
-async function addRefreshToken(db: Transaction, { userId, scopes, family, expiresAt }: Session) {
-  const token = randomBytes(32).toString('base64url');
-  await db.refreshToken.create({ data: { hash: hashSecret(token), family, userId, scopes, expiresAt } });
-  return token;
+/** For one more session of the user. */
+async function makeRoom(tx: Transaction, userId: string) {
+  const newestFirst = { where: { userId }, orderBy: { expiresAt: 'desc' } } as const;
+  const surplus = await tx.refreshToken.findFirst({ ...newestFirst, skip: SESSIONS_OF_A_USER - 1 });
+  if (surplus) await tx.refreshToken.deleteMany({ where: { userId, expiresAt: { lte: surplus.expiresAt } } });
 }
 
-const endFamily = (db: Transaction, family: string) => db.refreshToken.deleteMany({ where: { family } });
+function newToken(family: string) {
+  const secret = randomBytes(32).toString('base64url');
+  return { token: `${family}.${secret}`, hash: hashSecret(secret) };
+}
