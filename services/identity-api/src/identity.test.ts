@@ -233,7 +233,21 @@ describe('users', () => {
     expect((await signIn({ email: ada.email, password: 'another long one' })).status).toBe(201);
     expect((await call('DELETE', place)).status).toBe(204);
     expect((await call('DELETE', place)).status).toBe(404);
-    expect((await call('PATCH', place, { json: {} })).status).toBe(404);
+    expect((await call('PATCH', place, { json: { scopes: [] } })).status).toBe(404);
+  });
+
+  test('are not changed, and their sessions go on, where a change says nothing', async () => {
+    const { body: added } = await call('POST', '/api/v1/users', { json: ada });
+    const { body: session } = await signIn({ email: ada.email, password: ada.password });
+    for (const sent of [{}, { json: {} }, { json: { password: undefined } }]) {
+      const { status, body } = await call('PATCH', `/api/v1/users/${added.id}`, sent);
+      const errors = [{ in: 'body', name: '', detail: 'must have a password, scopes or both' }];
+      expect([status, body.errors]).toEqual([422, errors]);
+    }
+    expect((await refresh(session.refreshToken)).status).toBe(201);
+    const { paths } = (await call('GET', '/api/v1/openapi/identity-api.json')).body;
+    const { required, content } = paths['/api/v1/users/{id}'].patch.requestBody;
+    expect([required, content['application/json'].schema.minProperties]).toEqual([true, 1]);
   });
 
   test('have an address of their own, and a password that is long enough', async () => {

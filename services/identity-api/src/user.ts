@@ -22,7 +22,11 @@ export const User = z
   })
   .meta({ id: 'User' });
 export const NewUser = z.strictObject({ email, password, scopes });
-export const UserChanges = z.strictObject({ password: password.optional(), scopes: scopes.optional() });
+/** A change ends the user's sessions, so that it is not to be none. */
+export const UserChanges = z
+  .strictObject({ password: password.optional(), scopes: scopes.optional() })
+  .refine(({ password, scopes }) => password ?? scopes, 'must have a password, scopes or both')
+  .meta({ minProperties: 1 });
 
 export const toUser = ({ id, email, scopes, createdAt, updatedAt }: Row): z.infer<typeof User> => ({
   id,
