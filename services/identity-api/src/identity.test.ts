@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { createTestDatabase } from '@keelson/postgres/testing';
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
 import { afterAll, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -306,7 +307,14 @@ describe('users', () => {
     expect(await add(['*'])).toBe(403);
     expect(await add(['workers:read'])).toBe(201);
     await db.user.delete({ where: { email: eve.email } });
+    const { promise, resolve } = Promise.withResolvers();
+    const waiting = Array.from({ length: 2 }, () => inTurn(() => promise));
+    const whileItWaits = add([]);
+    await delay(200);
     await call('DELETE', place);
+    resolve(undefined);
+    await Promise.all(waiting);
+    expect(await whileItWaits).toBe(403);
     expect(await add([])).toBe(403);
   });
 

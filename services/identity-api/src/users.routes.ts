@@ -41,8 +41,8 @@ export function userOperations({ db }: { db: Database }) {
       answers: { 201: { description: 'The user', schema: User, headers: z.object({ Location: z.string() }) } },
       problems: [409],
       handle: async ({ body: { email, password, scopes }, req, res }) => {
-        mayGive(await present(db, req.principal!), scopes);
         const data = { email, passwordHash: await hashPassword(password), scopes };
+        mayGive(await present(db, req.principal!), scopes);
         const row = await db.user.create({ data }).catch(refuseDuplicate);
         res.status(201).set('Location', `${USERS}/${row.id}`).json(toUser(row));
       },
@@ -94,7 +94,7 @@ export function userOperations({ db }: { db: Database }) {
 
 /**
  * The scopes of whoever asks, as they are now: a token is good for some minutes more when its user may do less or is gone,
- * and here that could be made to last. @throws Problem 403
+ * and here that could be made to last. Is to be asked after what may have to wait. @throws Problem 403
  */
 async function present(db: Database, { subject, scopes }: Principal): Promise<string[]> {
   if (!z.uuid().safeParse(subject).success) return scopes; // no user's
