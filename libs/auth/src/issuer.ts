@@ -12,8 +12,9 @@ export type Issuer = { settings: AuthSettings; token: (claims?: Claims) => Promi
  * published at `AUTH_JWKS_URL` of this machine.
  */
 export async function startIssuer(given: Partial<AuthSettings> = {}): Promise<Issuer> {
-  const { publicKey, privateKey } = await generateKeyPair('EdDSA');
-  const jwks = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'only', alg: 'EdDSA', use: 'sig' }] });
+  const alg = given.AUTH_ALGORITHM ?? 'EdDSA';
+  const { publicKey, privateKey } = await generateKeyPair(alg);
+  const jwks = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'only', alg, use: 'sig' }] });
   const server = createServer((_req, res) => void res.setHeader('content-type', 'application/json').end(jwks));
   server.listen(given.AUTH_JWKS_URL ? Number(new URL(given.AUTH_JWKS_URL).port) : 0, '127.0.0.1');
   await once(server, 'listening');
@@ -21,7 +22,7 @@ export async function startIssuer(given: Partial<AuthSettings> = {}): Promise<Is
   const settings: AuthSettings = {
     AUTH_ISSUER: 'https://issuer.test',
     AUTH_AUDIENCE: 'keelson',
-    AUTH_ALGORITHM: 'EdDSA',
+    AUTH_ALGORITHM: alg,
     AUTH_JWKS_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks.json`,
     ...given,
   };
@@ -29,7 +30,7 @@ export async function startIssuer(given: Partial<AuthSettings> = {}): Promise<Is
     settings,
     token: ({ scope = '*', subject = 'somebody', expiresIn = '5 minutes' } = {}) =>
       new SignJWT({ scope })
-        .setProtectedHeader({ alg: 'EdDSA', kid: 'only' })
+        .setProtectedHeader({ alg, kid: 'only' })
         .setIssuer(settings.AUTH_ISSUER)
         .setAudience(settings.AUTH_AUDIENCE)
         .setSubject(subject)
