@@ -37,23 +37,31 @@ async function succeeded(response) {
 let session;
 let renewing;
 
-/** A request with the access token. Where there is none that is good, the session is renewed, or whoever is there signs in. */
+/**
+ * A request with the access token. Where there is none that is good, the session is renewed, or whoever is there signs in;
+ * a token that is fresh and refused all the same is a problem.
+ */
 async function inSession(method, path, options = {}) {
   const used = session;
-  const authorization = used && { Authorization: `Bearer ${used.accessToken}` };
-  const response = await ask(method, path, { ...options, headers: { ...options.headers, ...authorization } });
+  const response = await askWithToken(method, path, options);
   if (response.status !== 401) return succeeded(response);
   if (used === session) {
     renewing ??= renewSession().finally(() => (renewing = undefined));
     await renewing;
   }
-  return inSession(method, path, options);
+  return succeeded(await askWithToken(method, path, options));
 }
 
+function askWithToken(method, path, options) {
+  const authorization = session && { Authorization: `Bearer ${session.accessToken}` };
+  return ask(method, path, { ...options, headers: { ...options.headers, ...authorization } });
+}
+
+/** A server that is busy or away is no reason to sign in again. */
 async function renewSession() {
   const { refreshToken } = session ?? {};
   const renewed = refreshToken && (await ask('POST', `${SESSIONS}/refresh`, { body: { refreshToken } }));
-  session = renewed?.ok ? await renewed.json() : await signIn();
+  session = renewed && renewed.status !== 401 ? await (await succeeded(renewed)).json() : await signIn();
 }
 
 function signIn() {
