@@ -180,13 +180,13 @@ describe('an error', () => {
     expect(lines).toEqual([expect.objectContaining({ level: 'info', status: 404 })]);
   });
 
-  test('may carry headers and faults', async () => {
+  test('may carry headers, faults and the code of another standard', async () => {
     const errors = [{ in: 'query' as const, name: 'sort', detail: 'is not known' }];
     await start(() => {
-      throw new Problem(429, 'Slowly.', { errors, headers: { 'Retry-After': '7' } });
+      throw new Problem(429, 'Slowly.', { errors, error: 'slow_down', headers: { 'Retry-After': '7' } });
     });
     const { status, headers, body } = await get();
-    expect([status, headers['retry-after'], body.errors]).toEqual([429, '7', errors]);
+    expect([status, headers['retry-after'], body.errors, body.error]).toEqual([429, '7', errors, 'slow_down']);
   });
 
   test('after the answer began cuts it off, so that it does not pass for whole', async () => {

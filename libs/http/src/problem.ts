@@ -18,6 +18,7 @@ export const ProblemBody = z
     detail: z.string().optional(),
     requestId: z.string(),
     errors: z.array(Fault).optional(),
+    error: z.string().optional().meta({ description: 'What an OAuth client looks for (RFC 6749, 5.2)' }),
   })
   .meta({ id: 'Problem', description: 'RFC 9457 problem details' });
 
@@ -25,16 +26,18 @@ export const ProblemBody = z
 export class Problem extends Error {
   readonly status: number;
   readonly errors: Fault[] | undefined;
+  readonly error: string | undefined;
   readonly headers: Record<string, string>;
 
   constructor(
     status: number,
     detail: string,
-    { errors, headers = {} }: { errors?: Fault[]; headers?: Record<string, string> } = {},
+    { errors, error, headers = {} }: { errors?: Fault[]; error?: string; headers?: Record<string, string> } = {},
   ) {
     super(detail);
     this.status = status;
     this.errors = errors;
+    this.error = error;
     this.headers = headers;
   }
 
@@ -48,6 +51,7 @@ export class Problem extends Error {
       ...(told ? { detail: this.message } : {}),
       requestId,
       ...(this.errors ? { errors: this.errors } : {}),
+      ...(this.error ? { error: this.error } : {}),
     };
   }
 }

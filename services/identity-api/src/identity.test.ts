@@ -200,15 +200,41 @@ describe('a machine', () => {
     }
   });
 
-  test('gets none beyond its scopes, and none with another secret', async () => {
+  const good = 'grant_type=client_credentials';
+  test.each([
+    ['', 'invalid_request'],
+    ['grant_type=&scope=workers:read', 'invalid_request'],
+    ['grant_type=password', 'unsupported_grant_type'],
+    [`${good}&scope=workers`, 'invalid_scope'],
+    [`${good}&scope=workers:write`, 'invalid_scope'],
+    [`${good}&scope=*%00`, 'invalid_scope'],
+  ])('is told that %j is %s, as an OAuth client understands it', async (body, error) => {
+    const answer = await grant(body, basic(CLIENT.id, CLIENT.secret));
+    expect([answer.status, answer.body.error]).toEqual([400, error]);
+  });
+
+  test('may leave fields empty, and send a space as +, as forms do', async () => {
+    expect((await grant(`${good}&scope=&client_id=`, basic(CLIENT.id, CLIENT.secret))).body.scope).toBe(
+      CLIENT.scopes.join(' '),
+    );
+    const encoded = `${CLIENT.id}:${CLIENT.secret.replaceAll(' ', '+')}`;
+    const authorization = `Basic ${Buffer.from(encoded).toString('base64')}`;
+    expect((await grant(good, { authorization })).status).toBe(200);
+  });
+
+  test('gets none with another secret, or none', async () => {
     const login = basic(CLIENT.id, CLIENT.secret);
-    expect((await grant('grant_type=client_credentials&scope=workers:write', login)).status).toBe(403);
-    expect((await grant('grant_type=client_credentials', basic(CLIENT.id, 'wrong'))).status).toBe(401);
-    expect((await grant('grant_type=client_credentials', basic('nobody', CLIENT.secret))).status).toBe(401);
-    expect((await grant('grant_type=client_credentials', basic('\0', CLIENT.secret))).status).toBe(401);
-    expect((await grant('grant_type=client_credentials&client_id=%00')).status).toBe(401);
-    expect((await grant('grant_type=client_credentials', { authorization: 'Basic %%%' })).status).toBe(401);
-    expect((await grant('grant_type=password', login)).status).toBe(422);
+    for (const { status, body, headers } of [
+      await grant(good, basic(CLIENT.id, 'wrong')),
+      await grant(good, basic('nobody', CLIENT.secret)),
+      await grant(good, basic('\0', CLIENT.secret)),
+      await grant(`${good}&client_id=%00`),
+      await grant(`${good}&client_id=${CLIENT.id}`),
+      await grant(good, { authorization: 'Basic %%%' }),
+    ]) {
+      const expected = [401, 'invalid_client', 'Basic realm="clients"'];
+      expect([status, body.error, headers['www-authenticate']]).toEqual(expected);
+    }
     expect((await call('POST', '/api/v1/token', { json: {}, headers: login })).status).toBe(415);
   });
 });

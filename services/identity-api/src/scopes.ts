@@ -12,11 +12,13 @@ export const scopeText = z
   .regex(new RegExp(`^(${WORD})( (${WORD}))*$`), 'must be like workers:read workers:write')
   .meta({ description: 'Scopes with spaces between them; all that there are where it is left out' });
 
-/** Those that are asked for, which have to be among those that somebody has. @throws Problem 403 */
-export function granted(has: string[], asked: string | undefined): string[] {
+const notGranted = (scope: string) => new Problem(403, `The scope ${scope} was not granted.`);
+
+/** Those that are asked for, which have to be among those that somebody has. @throws Problem 403, or what `refused` says */
+export function granted(has: string[], asked: string | undefined, refused = notGranted): string[] {
   if (asked === undefined) return has;
   const scopes = [...new Set(asked.split(' '))];
   const beyond = scopes.find((scope) => !has.includes(scope) && !has.includes('*'));
-  if (beyond) throw new Problem(403, `The scope ${beyond} was not granted.`);
+  if (beyond) throw refused(beyond);
   return scopes;
 }

@@ -28,6 +28,6 @@ export async function smokeIdentity(url: string, token: string) {
   const { keys } = await ask('GET', JWKS, 200);
   assert.ok(keys.length >= 2, 'there are not two keys');
   const refused = { headers: { 'content-type': 'application/x-www-form-urlencoded' } };
-  await ask('POST', '/api/v1/token', 422, refused);
+  await ask('POST', '/api/v1/token', 400, refused);
   await ask('DELETE', `${USERS}/${added.id}`, 204);
 }
