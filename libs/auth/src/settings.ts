@@ -18,5 +18,8 @@ export const clientSettings = {
   AUTH_TOKEN_URL: httpUrl,
   AUTH_CLIENT_ID: text,
   AUTH_CLIENT_SECRET: text,
+  /** Some providers want to be told; identity-api gives all that a client may do. */
+  AUTH_TOKEN_SCOPE: text.optional(),
+  AUTH_TOKEN_AUDIENCE: text.optional(),
 };
 export type ClientSettings = z.infer<z.ZodObject<typeof clientSettings>>;

@@ -8,6 +8,7 @@ let asked: { authorization: string | undefined; body: string }[];
 let status: number;
 let life: { expires_in?: number };
 let server: Server;
+let settings: Parameters<typeof createTokenSource>[0];
 let token: ReturnType<typeof createTokenSource>;
 beforeEach(async () => {
   [asked, status, life] = [[], 200, { expires_in: 300 }];
@@ -18,7 +19,8 @@ beforeEach(async () => {
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const AUTH_TOKEN_URL = `http://127.0.0.1:${(server.address() as AddressInfo).port}/token`;
-  token = createTokenSource({ AUTH_TOKEN_URL, AUTH_CLIENT_ID: 'exports-worker', AUTH_CLIENT_SECRET: 'a:b c' });
+  settings = { AUTH_TOKEN_URL, AUTH_CLIENT_ID: 'exports-worker', AUTH_CLIENT_SECRET: 'a:b c' };
+  token = createTokenSource(settings);
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -30,6 +32,16 @@ test('asks once for all that need a token, as RFC 6749 says', async () => {
   expect(await Promise.all([token(), token(), token()])).toEqual(['token-1', 'token-1', 'token-1']);
   const authorization = `Basic ${Buffer.from('exports-worker:a%3Ab%20c').toString('base64')}`;
   expect(asked).toEqual([{ authorization, body: 'grant_type=client_credentials' }]);
+});
+
+test('asks for a scope and an audience where it is told to', async () => {
+  const more = { AUTH_TOKEN_SCOPE: 'workers:read exports:report', AUTH_TOKEN_AUDIENCE: 'https://api.test' };
+  await createTokenSource({ ...settings, ...more })();
+  expect(Object.fromEntries(new URLSearchParams(asked[0]!.body))).toEqual({
+    grant_type: 'client_credentials',
+    scope: 'workers:read exports:report',
+    audience: 'https://api.test',
+  });
 });
 
 test('renews a token before it expires', async () => {

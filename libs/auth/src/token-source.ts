@@ -11,7 +11,13 @@ const UNKNOWN_LIFE_S = 60;
  * before it expires, or until it is named as one that was refused.
  * @returns what gives a token that is good now. @throws Error with a sentence
  */
-export function createTokenSource({ AUTH_TOKEN_URL, AUTH_CLIENT_ID, AUTH_CLIENT_SECRET }: ClientSettings) {
+export function createTokenSource({
+  AUTH_TOKEN_URL,
+  AUTH_CLIENT_ID,
+  AUTH_CLIENT_SECRET,
+  AUTH_TOKEN_SCOPE,
+  AUTH_TOKEN_AUDIENCE,
+}: ClientSettings) {
   let kept: Promise<{ token: string; until: number }> | undefined;
 
   async function fetchToken() {
@@ -19,7 +25,11 @@ export function createTokenSource({ AUTH_TOKEN_URL, AUTH_CLIENT_ID, AUTH_CLIENT_
     const response = await fetch(AUTH_TOKEN_URL, {
       method: 'POST',
       headers: { authorization: `Basic ${Buffer.from(login).toString('base64')}` },
-      body: new URLSearchParams({ grant_type: 'client_credentials' }),
+      body: new URLSearchParams({
+        grant_type: 'client_credentials',
+        ...(AUTH_TOKEN_SCOPE ? { scope: AUTH_TOKEN_SCOPE } : {}),
+        ...(AUTH_TOKEN_AUDIENCE ? { audience: AUTH_TOKEN_AUDIENCE } : {}),
+      }),
       signal: AbortSignal.timeout(TIMEOUT_MS),
     }).catch((error: Error) => {
       const { cause, message } = error as Error & { cause?: NodeJS.ErrnoException };
