@@ -14,9 +14,6 @@ const SIGNING = { signsFrom: { not: null }, signsUntil: null };
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
 
-/** A rotation that would do harm, and why. */
-export class RotationRefused extends Error {}
-
 type Transaction = Prisma.TransactionClient;
 
 /** A first key to sign with, and the one that comes after it. Replicas that start at once make them once. */
@@ -31,7 +28,7 @@ export async function ensureSigningKeys(db: Database, secret: string): Promise<v
  * The next key signs from now on, and another one is published to come after it.
  * @param compromised all keys are withdrawn at once, and every token of theirs: where the one was found, the next one was
  * @returns the id of the key that signs now
- * @throws RotationRefused where services may not know the next key yet
+ * @throws Error where services may not know the next key yet
  */
 export const rotateSigningKeys = (db: Database, secret: string, { compromised }: { compromised: boolean }) =>
   oneAtATime(db, async (tx) => {
@@ -43,7 +40,7 @@ export const rotateSigningKeys = (db: Database, secret: string, { compromised }:
     const next = await tx.signingKey.findFirstOrThrow({ where: { signsFrom: null } });
     const wait = next.createdAt.getTime() + KNOWN_AFTER_MS - now.getTime();
     if (wait > 0)
-      throw new RotationRefused(
+      throw new Error(
         `Services may not know the next key yet: rotate again in ${Math.ceil(wait / 1000)} s, or with --compromised.`,
       );
     await tx.signingKey.updateMany({ where: SIGNING, data: { signsUntil: now } });
