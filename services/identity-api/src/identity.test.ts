@@ -1,9 +1,8 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { createTestDatabase } from '@keelson/postgres/testing';
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
 import { afterAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { ADMINISTRATOR, CLIENT, SECRET, startApi } from './checked-api.ts';
-import { hashSecret, inTurn, isPassword } from './passwords.ts';
+import { hashQueue, hashSecret, inTurn, isPassword } from './passwords.ts';
 import { rotateSigningKeys, signingKey } from './signing-keys.ts';
 
 const database = await createTestDatabase();
@@ -336,7 +335,7 @@ describe('users', () => {
     const { promise, resolve } = Promise.withResolvers();
     const waiting = Array.from({ length: 2 }, () => inTurn(() => promise));
     const whileItWaits = add([]);
-    await delay(200);
+    await vi.waitFor(() => expect(hashQueue.size).toBe(1));
     await call('DELETE', place);
     resolve(undefined);
     await Promise.all(waiting);

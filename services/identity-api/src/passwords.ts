@@ -4,13 +4,13 @@ import { Problem } from '@keelson/http';
 import PQueue from 'p-queue';
 
 /** Node.js has four threads for what is computed: others sign and verify tokens meanwhile. */
-const queue = new PQueue({ concurrency: 2 });
+export const hashQueue = new PQueue({ concurrency: 2 });
 /** So many take about two seconds, on one processor. */
 const LONGEST_QUEUE = 50;
 
 /** Does what hashes a password when it is its turn. @throws Problem 503 where too many wait for theirs */
 export function inTurn<T>(act: () => Promise<T>): Promise<T> {
-  if (queue.size < LONGEST_QUEUE) return queue.add(act);
+  if (hashQueue.size < LONGEST_QUEUE) return hashQueue.add(act);
   throw new Problem(503, 'Too many sign in at once.', { headers: { 'Retry-After': '2' } });
 }
 
