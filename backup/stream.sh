@@ -111,5 +111,5 @@ note() { # note LEVEL SENTENCE
 healthy() {
   [[ $(query "SELECT 1 FROM pg_stat_replication WHERE application_name = 'backup' AND state = 'streaming'
     AND coalesce(reply_time, now()) > now() - interval '25 s'" 2>/dev/null) ]] || fail 'The write-ahead log does not stream.'
-  [[ ! -e $BACKUPS/failed ]] || fail "The last backup failed: $(cat "$BACKUPS/failed")"
+  [[ ! -e /tmp/failed ]] || fail "The last backup failed: $(cat /tmp/failed)"
 }

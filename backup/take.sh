@@ -1,22 +1,23 @@
 # Sourced by main.sh: takes a backup, which counts once it was restored and compared.
 # shellcheck shell=bash
 
-# What went wrong is known to the health check until the next one goes well.
+# What went wrong is known to the health check until the next one goes well. It is no concern of a container that takes this
+# one's place.
 take() {
   exec 8>"$BACKUPS/lock"
   flock --nonblock 8 || { say 'waits for the one that is being taken' && flock 8; }
   clear_away
   set +e
-  (set -e && take_and_verify) 2>"$BACKUPS/complaint"
+  (set -e && take_and_verify) 2>/tmp/complaint
   local status=$?
   set -e
   clear_away
   if ((status != 0)); then
-    cat "$BACKUPS/complaint" >&2
-    mv "$BACKUPS/complaint" "$BACKUPS/failed"
+    cat /tmp/complaint >&2
+    mv /tmp/complaint /tmp/failed
     exit 1
   fi
-  rm -f "$BACKUPS/complaint" "$BACKUPS/failed"
+  rm -f /tmp/complaint /tmp/failed
   prune
 }
 
