@@ -9,6 +9,7 @@ bring_release() {
   renew_others
   [[ ! $has_data ]] || back_up
   say "the migrations of $tag"
+  [[ ! $migrates ]] || record migrates ''
   one_shots release "$tag"
   roll
   set_tag

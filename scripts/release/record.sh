@@ -3,7 +3,7 @@
 # The lock is a container that lives as long as whoever holds the other end of its input, so that it also ends with a
 # deploy that is killed, from whichever machine it was run. Its name is the stack's: the engine gives it to one at a time.
 # It has the volume in which the log of deploys is. A line of it, with tabs: when it began, verb, release, by whom,
-# "began", "ok" or "failed", seconds, note. The second line of a deploy has the same beginning as its first.
+# "began", "migrates" (where it changes the schema), "ok" or "failed", seconds, note. All lines of a deploy begin alike.
 # shellcheck shell=bash
 
 verb='' tag='' note='' patience=120 complaint='' done_sentence='' locked='' rehearsing='' rolling='' retiring='' rotating=''
@@ -104,7 +104,7 @@ read_log() {
 # Every release that is there to go back to, the present one last. A rollback takes away those above the one it went to.
 releases() {
   read_log | awk -F '\t' '
-    $5 != "ok" { next }
+    $5 != "ok" || $2 !~ /^(deploy|rollback)$/ { next }
     $2 == "rollback" { for (n = depth; n > 0 && stack[n] != $3; n--); if (n) { depth = n; next } }
     stack[depth] != $3 { stack[++depth] = $3 }
     END { for (n = 1; n <= depth; n++) print stack[n] }
@@ -119,26 +119,36 @@ previous_release() {
   releases | sed -n '$!h; ${x; p;}'
 }
 
-# Why the release that runs was brought here though its predecessor could not live with its schema, if that is so.
-incompatibility() { # incompatibility TAG
-  read_log | awk -F '\t' -v tag="$1" '$2 == "deploy" && $5 == "ok" && $3 == tag { note = $7 } END { print note }' |
-    sed -n 's/^.*incompatible: //p'
-}
-
-# Where a rollback goes: to the release that is named, or else to the one before. Sets present and tag.
+# Where a rollback goes: to the release that is named, or else to the one before, which is the present one where a deploy was
+# killed among the containers. Sets present and tag.
 choose_release() {
   present=$(running_release)
-  tag=${named:-$(previous_release)}
-  [[ $tag ]] || fail "There is no release before ${present:-the first} in the stack $STACK: name a TAG to go to."
-  [[ $tag != "$present" ]] || fail "$tag is what runs in the stack $STACK."
+  if all_run "$present"; then
+    tag=${named:-$(previous_release)}
+    [[ $tag ]] || fail "There is no release before ${present:-the first} in the stack $STACK: name a TAG to go to."
+    [[ $tag != "$present" ]] || fail "$tag is what runs in the stack $STACK."
+  else
+    tag=${named:-$present}
+  fi
 }
 
+# The schema stays. A release that was not seen to live with it is tried now.
 check_schema() {
-  local reason
-  reason=$(incompatibility "$present")
-  [[ $reason ]] || return 0
-  [[ $allowed ]] || fail "$present was deployed though $tag could not live with its schema ($reason): --allow-incompatible \"REASON\" goes back all the same."
-  note="incompatible: $allowed"
+  [[ $(untried_schema "$tag") ]] || return 0
+  if [[ $allowed ]]; then note="incompatible: $allowed"; else rehearse_back; fi
+}
+
+# The release that has changed the schema since TAG came here last, while another one ran, or though TAG could not live with
+# it; none where there is no such release.
+untried_schema() { # untried_schema TAG
+  read_log | awk -F '\t' -v tag="$1" '
+    $5 == "migrates" && now != tag { untried = $3 }
+    $5 != "ok" || $2 !~ /^(deploy|rollback)$/ { next }
+    $2 == "deploy" && $7 ~ /incompatible: / { untried = $3 }
+    { now = $3 }
+    now == tag { untried = "" }
+    END { print untried }
+  '
 }
 
 # Ends every verb. What was begun is put in order before anybody else may begin.
@@ -150,6 +160,7 @@ finish() {
   if ((status != 0)); then
     result=failed reason=$(cat "$work/reason" 2>/dev/null)
     reason=${reason:-A command failed: its words are above.}
+    : >"$work/reason"
     [[ ! $rolling ]] || await_retired
     apart put_in_order
     wait $! || reason="$reason And not all was put back: $(cat "$work/reason")"
@@ -178,6 +189,7 @@ show_log() {
     -c 'cat /deploys/log 2>/dev/null || true')
   [[ $log ]] || fail "Nothing was deployed to the stack $STACK yet."
   printf '%s\n' "$log" | awk -F '\t' '
+    $5 == "migrates" { next }
     !($1 FS $2 FS $3 FS $4 in line) { order[++count] = $1 FS $2 FS $3 FS $4 }
     { line[$1 FS $2 FS $3 FS $4] = sprintf("%s  %-8s  %-12s  %-6s  %4d s  %s%s", $1, $2, $3, $5, $6, $4, $7 == "" ? "" : "  " $7) }
     END { for (n = 1; n <= count; n++) print line[order[n]] }

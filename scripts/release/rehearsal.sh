@@ -1,5 +1,5 @@
-# Sourced by scripts/deploy: tries a release on a copy of the data before anybody depends on it. Its migrations are applied
-# there, its images are started, and then the release that runs, which has to live with the new schema: between the
+# Sourced by what brings a release to a stack: tries it on a copy of the data before anybody depends on it. Its migrations are
+# applied there, its images are started, and then the release that runs, which has to live with the new schema: between the
 # migrations and the last replaced container, and after a rollback.
 # shellcheck shell=bash
 
@@ -9,36 +9,65 @@ rehearsal() { # rehearsal TAG COMPOSE-ARGUMENT…
     COMPOSE_FILE=$files:scripts/release/rehearsal.yml:$work/yielding.yml docker compose "${@:2}"
 }
 
-# Where there are not enough processors for all, the stack goes first: a container has 1024 shares of them.
+# Where there are not enough processors for all, the stack goes first: a container has 1024 shares of them. Nobody is there
+# for whom an API would have to warm up.
 write_yielding() {
-  awk 'BEGIN { print "services:" } { print "  " $1 ": { cpu_shares: 32 }" }' "$work/services" - <<<provision >"$work/yielding.yml"
+  awk 'BEGIN { print "services:" } { print "  " $1 ": { cpu_shares: 32, environment: { WARM_UP_REQUESTS: 0 } }" }' "$work/services" - <<<provision >"$work/yielding.yml"
 }
 
+# Sets migrates where the release changes the schema.
 rehearse() {
   local running='' service
   # What the log speaks of may have been ended since.
   [[ ! $(for service in $(rolled); do running "$service"; done) ]] || running=$(running_release)
-  rehearsing=yes
-  write_yielding
-  remove_rehearsal
-  copy_database
+  begin_rehearsal
+  migrates=yes
   [[ ! $running ]] || schema_in_rehearsal >"$work/schema"
   say "rehearsal: the migrations of $tag"
   one_shots rehearsal "$tag"
-  # Their jobs are done by the stack itself.
-  in_rehearsal psql --command='DELETE FROM graphile_worker._private_jobs' >/dev/null
+  forget_jobs
   say "rehearsal: $tag starts"
   # shellcheck disable=SC2046
   start_in_rehearsal "$tag" $(rolled)
   expect 'smoke test failed' '' smoke "$tag"
   if [[ $running ]] && cmp -s "$work/schema" <(schema_in_rehearsal); then
     say "rehearsal: $tag leaves the schema as it is, with which $running runs"
+    migrates=''
   elif [[ $running ]]; then
     say "rehearsal: $running, which runs, with the schema of $tag"
-    expect incompatible "$running, which runs, could not live with the schema of $tag: " rehearse_running "$running"
+    # shellcheck disable=SC2046
+    expect incompatible "$running, which runs, could not live with the schema of $tag: " try_schema "$running" \
+      $(for service in $(acting); do [[ ! $(running "$service") ]] || echo "$service"; done)
   fi
+  end_rehearsal
+}
+
+# A release to which the stack is to go back, with the schema that is there.
+rehearse_back() {
+  begin_rehearsal
+  forget_jobs
+  say "rehearsal: $tag with the schema that is there"
+  # shellcheck disable=SC2046
+  expect incompatible "$tag could not live with the schema that is there (--allow-incompatible \"REASON\" goes back all the same): " \
+    try_schema "$tag" $(acting)
+  end_rehearsal
+}
+
+begin_rehearsal() {
+  rehearsing=yes
+  write_yielding
+  remove_rehearsal
+  copy_database
+}
+
+end_rehearsal() {
   remove_rehearsal
   rehearsing=''
+}
+
+# They are done by the stack itself.
+forget_jobs() {
+  in_rehearsal psql --command='DELETE FROM graphile_worker._private_jobs' >/dev/null
 }
 
 # Its own Postgres, with what the stack's holds.
@@ -117,16 +146,21 @@ smoke() { # smoke TAG
   done
 }
 
-# Its APIs and workers, in the place of those that are to come.
-rehearse_running() { # rehearse_running TAG
-  local service services=''
+# APIs and workers, which depend on the schema.
+acting() {
+  local service
   for service in $(rolled); do
-    [[ ! $(kind_of "$service") || ! $(running "$service") ]] || services="$services $service"
+    [[ ! $(kind_of "$service") ]] || echo "$service"
   done
-  # shellcheck disable=SC2046
-  docker rm --force $(for service in $(rolled); do rehearsed "$service"; done) >/dev/null
+}
+
+# In the place of those that were started before.
+try_schema() { # try_schema TAG SERVICE…
+  local before
+  before=$(for service in $(rolled); do rehearsed "$service"; done)
   # shellcheck disable=SC2086
-  start_in_rehearsal "$1" $services
+  [[ ! $before ]] || docker rm --force $before >/dev/null
+  start_in_rehearsal "$@"
   smoke "$1"
 }
 

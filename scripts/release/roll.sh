@@ -4,39 +4,48 @@
 # A proxy knows of an address once it has asked for it again, which it does every second.
 RESOLVED_SECONDS=2
 
-# What serves now, and is to serve again if this fails. What does not run is of no use to anybody.
+# What serves now, and is to serve again if this fails.
 remember_old() {
   local service id
+  remove_idle
   for service in $(rolled); do
-    for id in $(containers "$service" --filter status=exited --filter status=created --filter status=dead); do
-      docker rm --force "$id" >/dev/null
-    done
     for id in $(containers "$service"); do echo "$service $id"; done
   done >"$work/old"
   : >"$work/leaving"
   old_release=$(running_release)
 }
 
+# What does not run is of no use to anybody.
+remove_idle() {
+  local service id
+  for service in $(rolled); do
+    for id in $(containers "$service" --filter status=exited --filter status=created --filter status=dead); do
+      docker rm --force "$id" >/dev/null
+    done
+  done
+}
+
 old_containers() { # old_containers SERVICE
   awk -v service="$1" '$1 == service { print $2 }' "$work/old"
 }
 
-# One by one. An old container has its successor when it is told to stop, and ends what it has begun while the next ones
-# start.
+# All that is new is made first, and then starts one by one. An old container has its successor when it is told to stop, and
+# ends what it has begun while the next ones start.
 roll() {
-  local service old number replicas
+  local service old new id
   remember_old
   rolling=yes
   for service in $(alone); do replace_alone "$service"; done
+  for service in $(rolled); do echo "$service $(replicas "$service")"; done | make "$tag"
   for service in $(rolled); do
-    old=$(old_containers "$service")
-    replicas=$(replicas "$service")
-    say "$service: $replicas of $tag for $(lines "$old")${old_release:+ of $old_release}"
-    for ((number = 1; number <= replicas; number++)); do
-      start_one "$service" "$tag"
-      let_go "$(sed -n "${number}p" <<<"$old")"
+    old=$(old_containers "$service") new=$(made "$service")
+    say "$service: $(lines "$new") of $tag for $(lines "$old")${old_release:+ of $old_release}"
+    for id in $new; do
+      start "$id" "$service $tag"
+      let_go "$(head -n 1 <<<"$old")"
+      old=$(tail -n +2 <<<"$old")
     done
-    let_go "$(tail -n "+$((replicas + 1))" <<<"$old")" # What is one too many has no successor.
+    let_go "$old" # What is one too many has no successor.
   done
   await_retired
   rolling=''
@@ -52,23 +61,32 @@ replace_alone() { # replace_alone SERVICE
     give_up "$(containers "$1")" "$1 $tag does not start."
 }
 
-# A container more, which nobody can ask anything before it is healthy. Until then it has an eighth of the others' share of
-# the processors, where there are not enough. Sets started to its id.
-start_one() { # start_one SERVICE TAG
-  local before shares front names
-  before=$(containers "$1")
-  quietly release "$2" up --no-start --no-deps --no-recreate --scale "$1=$(($(lines "$before") + 1))" "$1" ||
-    fail "$1 $2 cannot be started: $complaint"
-  started=$(containers "$1" | grep -vxF "${before:-none}" || true)
-  [[ $started ]] || fail "$1 $2 cannot be started: Compose made no container."
-  read -r shares front names < <(shares_and_front "$started")
-  [[ ! $front ]] || docker network disconnect "$front" "$started"
-  docker update --cpu-shares 128 "$started" >/dev/null
-  quietly docker start "$started" || fail "$1 $2 cannot be started: $complaint"
-  await_healthy "$started" "$1 $2"
-  docker update --cpu-shares "${shares/#0/1024}" "$started" >/dev/null
+# Containers more than there are. Standard input says of which services, and how many: SERVICE NUMBER
+make() { # make TAG
+  local service number scales=() services=()
+  while read -r service number; do
+    scales+=(--scale "$service=$(($(lines "$(containers "$service")") + number))") services+=("$service")
+  done
+  quietly release "$1" up --no-start --no-deps --no-recreate "${scales[@]}" "${services[@]}" ||
+    fail "The containers of $1 cannot be made: $complaint"
+}
+
+made() { # made SERVICE: those that have not started yet
+  containers "$1" --filter status=created
+}
+
+# The proxy cannot ask it anything before it is healthy. Until then it has an eighth of the others' share of the processors,
+# where there are not enough.
+start() { # start ID WHAT
+  local shares front names
+  read -r shares front names < <(shares_and_front "$1")
+  [[ ! $front ]] || docker network disconnect "$front" "$1"
+  docker update --cpu-shares 128 "$1" >/dev/null
+  quietly docker start "$1" || fail "$2 cannot be started: $complaint"
+  await_healthy "$1" "$2"
+  docker update --cpu-shares "${shares/#0/1024}" "$1" >/dev/null
   # shellcheck disable=SC2086
-  [[ ! $front ]] || docker network connect $names "$front" "$started"
+  [[ ! $front ]] || docker network connect $names "$front" "$1"
 }
 
 # Its share of the processors; and the network from which it is asked, with its names there, if there is one: the one that
@@ -144,17 +162,19 @@ remove_strangers() {
 
 # As many of the old release come back as have gone or were told to; then what is new goes.
 put_back() {
-  local service new gone
+  local service new gone id
   say "putting back ${old_release:-what was there}"
   for service in $(alone); do
     [[ ! $old_release ]] || quietly release "$old_release" up --detach --no-deps "$service" || fail "$service $old_release cannot be started: $complaint"
   done
+  remove_idle
   for service in $(rolled); do
     new=$(containers "$service" | grep -vxF "$(old_containers "$service")" || true)
     gone=$(old_containers "$service" | grep -cvxF "$(still_there "$service")" || true)
-    for ((; gone > 0; gone--)); do
-      start_one "$service" "$old_release"
-    done
+    if ((gone > 0)); then
+      make "$old_release" <<<"$service $gone"
+      for id in $(made "$service"); do start "$id" "$service $old_release"; done
+    fi
     retire "$new"
   done
 }

@@ -152,11 +152,12 @@ pull_images() { # pull_images always|missing
 
 # Without a name of its own there would be no way back to a release.
 refuse_moved() {
-  local service id
+  local service id name image
   [[ $tag == "$(running_release)" ]] || return 0
   for service in $(rolled); do
     for id in $(running "$service"); do
-      [[ $(docker inspect --format '{{.Image}}' "$id") == "$(docker image inspect --format '{{.Id}}' "$registry/$service:$tag")" ]] ||
+      read -r name image < <(docker inspect --format '{{.Config.Image}} {{.Image}}' "$id")
+      [[ ${name%@*} != "$registry/$service:$tag" || $image == "$(docker image inspect --format '{{.Id}}' "$registry/$service:$tag")" ]] ||
         fail "$tag runs already, and $registry/$service:$tag is another image now. Give what is new a tag of its own."
     done
   done
@@ -166,7 +167,9 @@ refuse_moved() {
 set_tag() {
   awk -v line="IMAGE_TAG=$tag" '/^IMAGE_TAG=/ { $0 = line; there = 1 } { print } END { if (!there) print line }' \
     ".env.$STACK" >"$work/env"
-  cat "$work/env" >".env.$STACK"
+  cp -p ".env.$STACK" ".env.$STACK.new"
+  cat "$work/env" >".env.$STACK.new"
+  mv -f ".env.$STACK.new" ".env.$STACK"
 }
 
 replicas() { # replicas SERVICE
@@ -232,7 +235,7 @@ change_superuser() { # change_superuser PASSWORD
     fail "The superuser's password cannot be changed: $(tail -n 1 "$work/output")"
 }
 
-# What a deploy that was killed has left running.
+# What has not ended by itself.
 remove_one_shots() {
   local ids
   ids=$(docker ps --all --quiet --filter "label=keelson.deploy=$project")
@@ -252,6 +255,17 @@ running_release() {
     done
   fi
   echo "$release"
+}
+
+# Whether nothing else runs.
+all_run() { # all_run TAG
+  local service id name
+  for service in $(rolled); do
+    for id in $(running "$service"); do
+      name=$(docker inspect --format '{{.Config.Image}}' "$id")
+      [[ ${name%@*} == *":$1" ]] || return 1
+    done
+  done
 }
 
 # With the labels that Compose would give it, which finds it later and takes it for its own.

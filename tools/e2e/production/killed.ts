@@ -5,15 +5,18 @@ import { succeeded, type ComposeStack } from '../compose/compose-stack.ts';
 import { until } from '../compose/until.ts';
 
 type Options = {
-  /** Whose containers count: a service's, or else all of the stack, its one-shots included. */
+  /** Whose containers count: a service's, its one-shots aside, or else all of the stack. */
   service?: string;
   /** What happens between the first new container and the end of the verb. */
   meanwhile?: () => Promise<void>;
 };
 
-/** Begins a verb in the stack's folder and kills it once there is a container more. Settles when its lock is gone. */
+/**
+ * Begins a verb in the stack's folder and kills it once there is a container more. Settles when its lock is gone.
+ * @returns what it had said
+ */
 export async function killed(stack: ComposeStack, folder: string, verb: string, { service, meanwhile }: Options = {}) {
-  const filters = [`project=${stack.project}`, ...(service ? [`service=${service}`] : [])];
+  const filters = [`project=${stack.project}`, ...(service ? [`service=${service}`, 'oneoff=False'] : [])];
   const list = ['ps', '--quiet', ...filters.map((filter) => `--filter=label=com.docker.compose.${filter}`)];
   // A one-shot may be gone a moment later, so nothing but its id is asked for.
   const ids = async () => succeeded(await stack.docker(...list)).split('\n');
@@ -22,7 +25,9 @@ export async function killed(stack: ComposeStack, folder: string, verb: string, 
   await until('a new container', 240, async () => (await ids()).some((id) => !before.includes(id)));
   await meanwhile?.();
   process.kill(Number(readFileSync(join(folder, 'killed.pid'), 'utf8')), 'SIGKILL');
-  expect((await ran).status).toBe(null);
+  const { status, output } = await ran;
+  expect(status).toBe(null);
   const lock = () => stack.docker('inspect', `${stack.project}-deploy`);
   await until('the end of the lock', 20, async () => (await lock()).status !== 0);
+  return output;
 }
