@@ -142,6 +142,8 @@ pull_images() { # pull_images always|missing
   local service
   say "the images of $tag"
   # shellcheck disable=SC2046
+  [[ $1 == always ]] || ! docker image inspect $(printf "$registry/%s:$tag " $(rolled) $(alone) provision) >/dev/null 2>&1 || return 0
+  # shellcheck disable=SC2046
   silently release "$tag" --profile one-shot pull --quiet --policy "$1" $(rolled) $(alone) provision && return
   for service in $(rolled) $(alone) provision; do
     docker image inspect "$registry/$service:$tag" >/dev/null 2>&1 ||
@@ -259,12 +261,11 @@ running_release() {
 
 # Whether nothing else runs.
 all_run() { # all_run TAG
-  local service id name
-  for service in $(rolled); do
-    for id in $(running "$service"); do
-      name=$(docker inspect --format '{{.Config.Image}}' "$id")
-      [[ ${name%@*} == *":$1" ]] || return 1
-    done
+  local service ids name
+  ids=$(for service in $(rolled); do running "$service"; done)
+  # shellcheck disable=SC2086
+  for name in ${ids:+$(docker inspect --format '{{.Config.Image}}' $ids)}; do
+    [[ ${name%@*} == *":$1" ]] || return 1
   done
 }
 
