@@ -202,8 +202,8 @@ test('a deploy that is killed, three in a row and rollbacks are unnoticed, with 
   for (const tag of ['v5', 'v6']) await release(tag, {}, 'more');
   await unnoticed(async () => {
     expect(await killedDeploy('more')).toContain('v3, which runs, with the schema of more');
-    const mixed = (await running()).releases;
-    expect(['more', 'v3'].filter((tag) => mixed.includes(`identity-api:${tag} running`))).toEqual(['more', 'v3']);
+    const tags = (await running()).releases.map((release) => /:(\w+) running$/.exec(release)?.[1]);
+    expect(tags).toEqual(expect.arrayContaining(['more', 'v3']));
     succeeded(await rollback());
     expect((await running()).releases).toEqual(all('v3', 2));
     await threeDeploysAndARollback(['more', 'v5', 'v6'], 2);
