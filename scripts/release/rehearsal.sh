@@ -19,7 +19,7 @@ write_yielding() {
 rehearse() {
   local running='' service
   # What the log speaks of may have been ended since.
-  [[ ! $(for service in $(rolled); do running "$service"; done) ]] || running=$(running_release)
+  [[ ! $(running_tags) ]] || running=$(running_release)
   begin_rehearsal
   migrates=yes
   [[ ! $running ]] || schema_in_rehearsal >"$work/schema"

@@ -139,13 +139,14 @@ select_services() {
 
 # What a registry does not give is no loss where it is on this machine.
 pull_images() { # pull_images always|missing
-  local service
+  local service services
+  services="$(rolled) $(alone) provision"
   say "the images of $tag"
-  # shellcheck disable=SC2046
-  [[ $1 == always ]] || ! docker image inspect $(printf "$registry/%s:$tag " $(rolled) $(alone) provision) >/dev/null 2>&1 || return 0
-  # shellcheck disable=SC2046
-  silently release "$tag" --profile one-shot pull --quiet --policy "$1" $(rolled) $(alone) provision && return
-  for service in $(rolled) $(alone) provision; do
+  # shellcheck disable=SC2046,SC2086
+  if [[ $1 == missing ]] && docker image inspect $(printf "$registry/%s:$tag " $services) >/dev/null 2>&1; then return; fi
+  # shellcheck disable=SC2086
+  silently release "$tag" --profile one-shot pull --quiet --policy "$1" $services && return
+  for service in $services; do
     docker image inspect "$registry/$service:$tag" >/dev/null 2>&1 ||
       fail "There is no image $registry/$service:$tag: $complaint"
   done
@@ -167,10 +168,9 @@ refuse_moved() {
 
 # What later commands for the stack are about, such as docker compose --env-file .env.production ps.
 set_tag() {
-  awk -v line="IMAGE_TAG=$tag" '/^IMAGE_TAG=/ { $0 = line; there = 1 } { print } END { if (!there) print line }' \
-    ".env.$STACK" >"$work/env"
   cp -p ".env.$STACK" ".env.$STACK.new"
-  cat "$work/env" >".env.$STACK.new"
+  awk -v line="IMAGE_TAG=$tag" '/^IMAGE_TAG=/ { $0 = line; there = 1 } { print } END { if (!there) print line }' \
+    ".env.$STACK" >".env.$STACK.new"
   mv -f ".env.$STACK.new" ".env.$STACK"
 }
 
@@ -247,26 +247,24 @@ remove_one_shots() {
 
 # The release that runs: the last that was brought here, or else what the first container is of.
 running_release() {
-  local id release
+  local release
   release=$(current_release)
-  if [[ ! $release ]]; then
-    for id in $(for service in $(rolled); do running "$service"; done); do
-      release=$(docker inspect --format '{{.Config.Image}}' "$id")
-      release=${release%@*} release=${release##*:}
-      break
-    done
-  fi
-  echo "$release"
+  echo "${release:-$(running_tags | sed -n 1p)}"
+}
+
+# That of each container that a release has here.
+running_tags() {
+  local service ids
+  ids=$(for service in $(rolled); do running "$service"; done)
+  # shellcheck disable=SC2086
+  [[ ! $ids ]] || docker inspect --format '{{.Config.Image}}' $ids | sed 's/@.*//; s/.*://'
 }
 
 # Whether nothing else runs.
 all_run() { # all_run TAG
-  local service ids name
-  ids=$(for service in $(rolled); do running "$service"; done)
-  # shellcheck disable=SC2086
-  for name in ${ids:+$(docker inspect --format '{{.Config.Image}}' $ids)}; do
-    [[ ${name%@*} == *":$1" ]] || return 1
-  done
+  local tags
+  tags=$(running_tags | sort -u)
+  [[ ! $tags || $tags == "$1" ]]
 }
 
 # With the labels that Compose would give it, which finds it later and takes it for its own.

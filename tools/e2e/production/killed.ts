@@ -4,21 +4,14 @@ import { expect } from 'vitest';
 import { succeeded, type ComposeStack } from '../compose/compose-stack.ts';
 import { until } from '../compose/until.ts';
 
-type Options = {
-  /** Whose containers count: a service's, its one-shots aside, or else all of the stack. */
-  service?: string;
-  /** What happens between the first new container and the end of the verb. */
-  meanwhile?: () => Promise<void>;
-};
-
 /**
- * Begins a verb in the stack's folder and kills it once there is a container more. Settles when its lock is gone.
+ * Begins a verb in the stack's folder and kills it once identity-api, which is replaced first, has a container more and
+ * `meanwhile` is done. Settles when its lock is gone.
  * @returns what it had said
  */
-export async function killed(stack: ComposeStack, folder: string, verb: string, { service, meanwhile }: Options = {}) {
-  const filters = [`project=${stack.project}`, ...(service ? [`service=${service}`, 'oneoff=False'] : [])];
+export async function killed(stack: ComposeStack, folder: string, verb: string, meanwhile?: () => Promise<void>) {
+  const filters = [`project=${stack.project}`, 'service=identity-api', 'oneoff=False'];
   const list = ['ps', '--quiet', ...filters.map((filter) => `--filter=label=com.docker.compose.${filter}`)];
-  // A one-shot may be gone a moment later, so nothing but its id is asked for.
   const ids = async () => succeeded(await stack.docker(...list)).split('\n');
   const before = await ids();
   const ran = stack.run('sh', '-c', `echo $$ >killed.pid; exec ${verb}`);

@@ -38,7 +38,7 @@ const each = <T>(value: T) => Object.fromEntries(Object.keys(logins()).map((name
 const rotate = (...environment: string[]) => stack.run('env', ...environment, 'scripts/secrets', 'rotate');
 
 /** With containers of both logins. */
-const killedRotation = () => killed(stack, deployed.folder, 'scripts/secrets rotate', { service: 'identity-api' });
+const killedRotation = () => killed(stack, deployed.folder, 'scripts/secrets rotate');
 
 test('the passwords of the database change, also after one that failed and one that was killed, and no request fails', async () => {
   const before = logins();
