@@ -1,3 +1,6 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { startIssuer } from './issuer.ts';
 import { createVerifier } from './verifier.ts';
@@ -14,3 +17,20 @@ test.each(['EdDSA', 'ES256', 'RS256', 'PS256'] as const)(
     });
   },
 );
+
+test('lets its process end, even while somebody keeps a connection to it', async () => {
+  const source = `
+    import { startIssuer } from ${JSON.stringify(new URL('issuer.ts', import.meta.url).href)};
+    console.log((await startIssuer()).settings.AUTH_JWKS_URL);
+    process.stdin.once('data', () => process.stdin.destroy());`;
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', source], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  onTestFinished(() => void child.kill());
+  const [address] = await once(child.stdout, 'data');
+  const connection = connect(Number(new URL(String(address)).port), '127.0.0.1');
+  onTestFinished(() => void connection.destroy());
+  await once(connection, 'connect');
+  child.stdin.write('end');
+  expect(await once(child, 'exit')).toEqual([0, null]);
+});

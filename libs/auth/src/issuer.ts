@@ -18,7 +18,8 @@ export async function startIssuer(given: Partial<AuthSettings> = {}): Promise<Is
   const server = createServer((_req, res) => void res.setHeader('content-type', 'application/json').end(jwks));
   server.listen(given.AUTH_JWKS_URL ? Number(new URL(given.AUTH_JWKS_URL).port) : 0, '127.0.0.1');
   await once(server, 'listening');
-  server.unref();
+  // No process goes on for it, nor for who keeps a connection to it.
+  server.unref().on('connection', (socket) => void socket.unref());
   const settings: AuthSettings = {
     AUTH_ISSUER: 'https://issuer.test',
     AUTH_AUDIENCE: 'keelson',
