@@ -13,7 +13,7 @@ ENV PORT=3000 \
     PRISMA_DIR=prisma \
     NODE_OPTIONS='--max-old-space-size-percentage=60 --max-semi-space-size=8'
 ENTRYPOINT ["/app/entrypoint.sh"]
-HEALTHCHECK --interval=10s --timeout=5s --start-period=2m --start-interval=500ms --retries=3 \
+HEALTHCHECK --interval=10s --timeout=5s --start-period=2m --start-interval=1s --retries=3 \
   CMD ["/app/healthcheck.sh"]
 
 # What decides which packages are installed, so that a changed source line installs none.
