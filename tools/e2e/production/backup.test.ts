@@ -7,7 +7,7 @@ import { openComposeStack, succeeded, WAY_IN, type ComposeStack } from '../compo
 import { freshClone } from '../compose/fresh-clone.ts';
 import { until } from '../compose/until.ts';
 import { sentence } from './sentence.ts';
-import { RATE } from './under-load.ts';
+import { bearableRate, type Target } from './under-load.ts';
 
 // The backup service of a deployed stack, `scripts/backup` and `scripts/restore`: one story, told in order. Clients come by a
 // port of the proxy, which for that speaks plain HTTP.
@@ -23,6 +23,8 @@ const clone = freshClone();
 const scratch = mkdtempSync(join(tmpdir(), 'keelson-e2e-backup-'));
 const ledger = join(scratch, 'ledger');
 let stack: ComposeStack;
+let target: Target;
+let rate: number;
 
 beforeAll(async () => {
   stack = await openComposeStack(clone.folder, 'keelson-e2e-backup', {
@@ -41,6 +43,7 @@ beforeAll(async () => {
   await remove(); // what a run that was killed left
   succeeded(await stack.docker('buildx', 'bake', '--file=docker-bake.hcl', '--load', ...IMAGES));
   succeeded(await stack.run('scripts/deploy', 'v1'));
+  target = { url: stack.url, tokenCommand: stack.tokenCommand, ledger };
 });
 afterEach(async ({ task }) => {
   if (task.result?.state === 'fail') console.error(await stack.account());
@@ -93,7 +96,7 @@ const serves = async () => {
 
 /** Writes until there are so many in the ledger. */
 async function startWriting(count: number) {
-  const load = await startLoad({ url: stack.url, tokenCommand: stack.tokenCommand, ledger, rate: RATE });
+  const load = await startLoad({ ...target, rate });
   const written = () => readFileSync(ledger, 'utf8').split('\n').length;
   await until('the writes', 60, async () => written() > count);
   return load;
@@ -123,11 +126,12 @@ async function loseDatabase() {
     .then((ran) => (succeeded(ran), ran));
   const { ms: more } = await until('an answer', 30, serves);
   expect(ms + more).toBeLessThan(TO_SERVE_MS);
-  return verify({ url: stack.url, tokenCommand: stack.tokenCommand, ledger, instant });
+  return verify({ ...target, instant });
 }
 
 test('a stack that was deployed has a verified backup soon, without anybody asking', async () => {
   await until('a backup', 60, async () => (await list()).length > 0);
+  rate = await bearableRate(target);
 });
 
 test('a backup is taken while many write, and nobody notices', async () => {

@@ -10,7 +10,7 @@ import { freePorts, openComposeStack, succeeded, type ComposeStack } from '../co
 import { freshClone, root } from '../compose/fresh-clone.ts';
 import { until } from '../compose/until.ts';
 import { sentence } from './sentence.ts';
-import { ADDRESS, underLoad, type Target } from './under-load.ts';
+import { ADDRESS, bearableRate, underLoad, type Target } from './under-load.ts';
 
 // `scripts/swarm` on a swarm of this machine alone, from nothing on: one story, told in order. What asks comes the whole way,
 // with TLS, as everybody does.
@@ -31,7 +31,8 @@ const clone = freshClone();
 const scratch = mkdtempSync(join(tmpdir(), 'keelson-e2e-swarm-'));
 let stack: ComposeStack;
 let images: string[];
-let target: Target;
+let target: Target & { ca: string };
+let rate: number;
 let isOwnSwarm = false;
 
 beforeAll(async () => {
@@ -54,6 +55,7 @@ beforeAll(async () => {
     connect,
     ca: join(scratch, 'certificates.pem'),
     tokenCommand: stack.tokenCommand,
+    ledger: join(scratch, 'ledger'),
   };
   succeeded(await stack.run('env', `DOMAIN=${domain}`, `REGISTRY=${stack.project}`, 'scripts/setup', 'swarm'));
   const file = join(clone.folder, '.env.swarm');
@@ -164,7 +166,7 @@ async function changedSecrets(before: string[]) {
 }
 
 async function ask(path: string): Promise<number> {
-  const [host, port] = target.connect.split(':');
+  const [host, port] = target.connect!.split(':');
   const { hostname: servername } = new URL(target.url);
   const ca = readFileSync(target.ca);
   const request = https.get({
@@ -189,7 +191,7 @@ async function deployUnderLoad(tag: string) {
   const rehearses = async () => succeeded(await stack.docker('ps', '--all', '--quiet', filter)) !== '';
   await until('the rehearsal', 60, async () => ended || (await rehearses()));
   await until('the end of the rehearsal', 120, async () => ended || !(await rehearses()));
-  return underLoad(target, join(scratch, 'ledger'), () => deploying);
+  return underLoad(target, rate, () => deploying);
 }
 
 test('without a swarm there is nothing to deploy to', async () => {
@@ -210,6 +212,7 @@ test('the first release comes to an empty swarm', async () => {
   expect(sentence(output)).toBe('v1 runs in the stack swarm.');
   expect(await running()).toEqual(all('v1'));
   await until('the proxy to find the API', 10, async () => (await ask('/api/v1/workers')) === 200);
+  rate = await bearableRate(target);
 });
 
 test('the next one takes its place without a request that fails', async () => {
@@ -234,9 +237,7 @@ test('a rollback goes back without a request that fails, and so does a renewed c
   const { stdout } = await stack.run('scripts/certificate', '--self-signed');
   expect(stdout).toContain('scripts/swarm deploy brings it to the proxies');
   await trustCertificate();
-  const { output } = await underLoad(target, join(scratch, 'ledger'), () =>
-    swarm('rollback').then((ran) => (succeeded(ran), ran)),
-  );
+  const { output } = await underLoad(target, rate, () => swarm('rollback').then((ran) => (succeeded(ran), ran)));
   expect(sentence(output)).toBe('v1 runs in the stack swarm again.');
   expect(await running()).toEqual(all('v1'));
   expect(tagInSettings()).toBe('v1');
@@ -245,7 +246,7 @@ test('a rollback goes back without a request that fails, and so does a renewed c
 
 test('other passwords come without a request that fails', async () => {
   const before = await secrets();
-  const { output } = await underLoad(target, join(scratch, 'ledger'), () =>
+  const { output } = await underLoad(target, rate, () =>
     stack.run('scripts/secrets', 'rotate').then((ran) => (succeeded(ran), ran)),
   );
   expect(sentence(output)).toBe('The passwords of the database of the stack swarm have changed.');

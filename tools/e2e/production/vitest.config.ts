@@ -5,7 +5,8 @@ export default defineConfig({
   test: {
     fileParallelism: false,
     bail: 1,
-    testTimeout: 600_000,
+    // Several deploys, on a machine that takes minutes for each.
+    testTimeout: 1_800_000,
     hookTimeout: 600_000,
   },
 });

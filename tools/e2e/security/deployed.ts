@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { inject } from 'vitest';
 import { openComposeStack, succeeded } from '../compose/compose-stack.ts';
 import { SETTINGS } from '../production/deployed-stack.ts';
-import { underLoad } from '../production/under-load.ts';
+import { bearableRate, underLoad } from '../production/under-load.ts';
 
 /** The stack that deploy.ts has deployed for all files. */
 export const deployed = inject('deployed');
@@ -24,6 +24,8 @@ const RATE = 100;
 export async function unnoticed(act: () => Promise<void>) {
   const scratch = mkdtempSync(join(tmpdir(), 'keelson-e2e-load-'));
   const { host, tlsPort, domain, ca } = deployed;
-  const target = { url: `https://${domain}`, connect: `${host}:${tlsPort}`, ca, tokenCommand: stack.tokenCommand };
-  await underLoad(target, join(scratch, 'ledger'), act, RATE).finally(() => rmSync(scratch, { recursive: true }));
+  const { tokenCommand } = stack;
+  const ledger = join(scratch, 'ledger');
+  const target = { url: `https://${domain}`, connect: `${host}:${tlsPort}`, ca, tokenCommand, ledger };
+  await underLoad(target, await bearableRate(target, RATE), act).finally(() => rmSync(scratch, { recursive: true }));
 }
