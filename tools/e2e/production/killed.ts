@@ -14,8 +14,10 @@ export async function killed(stack: ComposeStack, folder: string, verb: string, 
   const list = ['ps', '--quiet', ...filters.map((filter) => `--filter=label=com.docker.compose.${filter}`)];
   const ids = async () => succeeded(await stack.docker(...list)).split('\n');
   const before = await ids();
-  const ran = stack.run('sh', '-c', `echo $$ >killed.pid; exec ${verb}`);
-  await until('a new container', 240, async () => (await ids()).some((id) => !before.includes(id)));
+  let ended = false;
+  const ran = stack.run('sh', '-c', `echo $$ >killed.pid; exec ${verb}`).finally(() => (ended = true));
+  await until('a new container', 900, async () => ended || (await ids()).some((id) => !before.includes(id)));
+  if (ended) throw new Error(`${verb} has ended before: ${(await ran).output}`);
   await meanwhile?.();
   process.kill(Number(readFileSync(join(folder, 'killed.pid'), 'utf8')), 'SIGKILL');
   const { status, output } = await ran;

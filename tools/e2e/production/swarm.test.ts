@@ -189,8 +189,8 @@ async function deployUnderLoad(tag: string) {
   const deploying = swarm('deploy', tag).finally(() => (ended = true));
   const filter = `--filter=label=com.docker.compose.project=${stack.project}-rehearsal`;
   const rehearses = async () => succeeded(await stack.docker('ps', '--all', '--quiet', filter)) !== '';
-  await until('the rehearsal', 60, async () => ended || (await rehearses()));
-  await until('the end of the rehearsal', 120, async () => ended || !(await rehearses()));
+  await until('the rehearsal', 300, async () => ended || (await rehearses()));
+  await until('the end of the rehearsal', 600, async () => ended || !(await rehearses()));
   return underLoad(target, rate, () => deploying);
 }
 
