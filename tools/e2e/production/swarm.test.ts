@@ -93,7 +93,9 @@ async function remove() {
   const { project, docker, run } = stack;
   const compose = ['docker', 'compose', 'down', '--volumes', '--remove-orphans', '--timeout=3'];
   await docker('rm', '--force', `${project}-deploy`);
-  await docker('stack', 'rm', '--detach=false', project, INGRESS);
+  // With --detach=false it may wait for ever, since it misses the end of tasks that are gone already.
+  await docker('stack', 'rm', project, INGRESS);
+  await until('the end of the stack', 120, async () => (await tasksRunning()) === '');
   for (const name of [`${project}-rehearsal`, project])
     await run('env', 'IMAGE_TAG=none', `COMPOSE_PROJECT_NAME=${name}`, ...compose);
   await docker('network', 'rm', NETWORK);
@@ -109,6 +111,12 @@ async function remove() {
   await docker('volume', 'rm', '--force', ...volumes, `${INGRESS}_challenges`);
   await stack.removeImages(project);
 }
+
+const tasksRunning = async () => {
+  const ofStack = (name: string) =>
+    stack.docker('ps', '--quiet', `--filter=label=com.docker.stack.namespace=${name}`).then(succeeded);
+  return (await ofStack(stack.project)) + (await ofStack(INGRESS));
+};
 
 /** Besides those before it: the certificate that is installed. */
 async function trustCertificate() {
