@@ -108,7 +108,7 @@ async function threeDeploysAndARollback([first, second, third]: [string, string,
   expect(sentence(output)).toBe(`${second} runs in the stack e2e again.`);
   expect((await running()).releases).toEqual(all(second, replicas));
   expect(tagInSettings()).toBe(second);
-  console.log(`a rollback after ${ms} ms, a deploy after ${Math.round(deployMs)} ms`);
+  console.log(`a rollback after ${Math.round(ms)} ms, a deploy after ${Math.round(deployMs)} ms`);
   expect(ms).toBeLessThan(Math.max(30_000, deployMs * 0.75));
 }
 

@@ -18,8 +18,8 @@ export const ADDRESS = networkInterfaces()['docker0']?.[0]?.address ?? '127.0.0.
 /** Where requests go, over TLS to the address `connect`, and the file for all that they were told is written. */
 export type Target = { url: string; connect?: string; ca?: string; tokenCommand: string; ledger: string };
 
-/** How many requests a second this machine bears and has time to spare: at most `most`, or LOAD_RATE, whatever it bears. */
-export async function bearableRate(target: Target, most = RATE): Promise<number> {
+/** How many requests a second this machine bears and has time to spare; or LOAD_RATE, whatever it bears. */
+export async function bearableRate(target: Target): Promise<number> {
   const { LOAD_RATE } = process.env;
   if (LOAD_RATE) return Number(LOAD_RATE);
   const atRest = await busyShare(TRIAL.ms);
@@ -27,8 +27,8 @@ export async function bearableRate(target: Target, most = RATE): Promise<number>
   await delay(TRIAL.warmUpMs);
   const busy = await busyShare(TRIAL.ms);
   await load.stop();
-  const taken = busy - atRest;
-  const rate = Math.min(most, Math.ceil((TRIAL.rate * SHARE) / taken));
+  const taken = Math.max(0, busy - atRest); // On many processors it may be less than what comes and goes.
+  const rate = Math.min(RATE, Math.ceil((TRIAL.rate * SHARE) / taken));
   console.log(`${rate} requests a second: ${TRIAL.rate} take ${Math.round(taken * 100)}% of this machine's processors`);
   return rate;
 }

@@ -27,5 +27,9 @@ export async function unnoticed(act: () => Promise<void>) {
   const { tokenCommand } = stack;
   const ledger = join(scratch, 'ledger');
   const target = { url: `https://${domain}`, connect: `${host}:${tlsPort}`, ca, tokenCommand, ledger };
-  await underLoad(target, await bearableRate(target, RATE), act).finally(() => rmSync(scratch, { recursive: true }));
+  try {
+    await underLoad(target, Math.min(RATE, await bearableRate(target)), act);
+  } finally {
+    rmSync(scratch, { recursive: true });
+  }
 }
