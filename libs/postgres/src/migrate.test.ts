@@ -140,6 +140,13 @@ test('a migration whose process was killed is not run beside what Postgres still
   expect((await client.query('SELECT id FROM t1')).rows).toEqual([{ id: 1 }]);
 }, 15_000);
 
+test('a migration that takes long needs no new connection once it is applied', async () => {
+  const refuse = 'UPDATE pg_database SET datallowconn = false WHERE datname = current_database();';
+  write('1_long', `CREATE TABLE t1 (id int); SELECT pg_sleep(11); ${refuse}`);
+  expect(await run()).toEqual(['1_long']);
+  expect(await tables()).toEqual(['t1']);
+}, 30_000);
+
 test('a table in use is tried again, and given up with a sentence', async () => {
   write('1_table', 'CREATE TABLE t1 (id int);');
   await run();

@@ -30,7 +30,8 @@ export async function applyMigrations(
 ): Promise<string[]> {
   await loadEngine();
   await session.query(`SET lock_timeout = ${lockTimeoutMs}`);
-  const pool = new Pool({ ...connection(url, { lock_timeout: String(lockTimeoutMs) }), max: 2 });
+  // A connection is kept: after a migration that takes long, Postgres may be too busy to give the engine another.
+  const pool = new Pool({ ...connection(url, { lock_timeout: String(lockTimeoutMs) }), max: 2, idleTimeoutMillis: 0 });
   pool.on('error', () => undefined);
   const failure: { of?: unknown } = {};
   const restoreTimers = unrefTimers();
