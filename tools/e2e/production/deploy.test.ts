@@ -91,23 +91,24 @@ const all = (tag: string, replicas = 1) =>
 /** What clients ask for goes through the ingress. */
 const unnoticed = (act: () => Promise<void>) => underLoad(target, rate, act);
 
-/** Three deploys in a row, and back to the second, which takes no longer than half a minute where this machine is not slow. */
-async function threeDeploysAndARollback([first, second, third]: [string, string, string], replicas: number) {
+/** Deploys in a row, and back to the last but one, which takes no longer than half a minute where this machine is not slow. */
+async function deploysAndARollback(tags: string[], replicas: number) {
+  const previous = [tagInSettings(), ...tags].at(-2)!;
   let deployMs = 0;
-  for (const tag of [first, second, third]) {
+  for (const tag of tags) {
     const before = await running();
     const deployed = await deploy(tag);
     const said = succeeded(deployed);
-    deployMs += deployed.ms / 3;
+    deployMs += deployed.ms / tags.length;
     const after = await running();
     expect(after.releases).toEqual(all(tag, replicas));
     expect(after.ids.filter((id) => before.ids.includes(id))).toEqual([]);
     expect(said).toContain('leaves the schema as it is');
   }
   const { output, ms } = await rollback().then((ran) => (succeeded(ran), ran));
-  expect(sentence(output)).toBe(`${second} runs in the stack e2e again.`);
-  expect((await running()).releases).toEqual(all(second, replicas));
-  expect(tagInSettings()).toBe(second);
+  expect(sentence(output)).toBe(`${previous} runs in the stack e2e again.`);
+  expect((await running()).releases).toEqual(all(previous, replicas));
+  expect(tagInSettings()).toBe(previous);
   console.log(`a rollback after ${Math.round(ms)} ms, a deploy after ${Math.round(deployMs)} ms`);
   expect(ms).toBeLessThan(Math.max(30_000, deployMs * 0.75));
 }
@@ -145,11 +146,11 @@ test('there is nothing before the first one', async () => {
   expect([status, sentence(output)]).toEqual([1, expect.stringMatching(/^There is no release before v1 /)]);
 });
 
-test('three deploys in a row and a rollback are unnoticed, with one replica', async () => {
-  for (const tag of ['v2', 'v3', 'v4']) await release(tag);
-  await unnoticed(() => threeDeploysAndARollback(['v2', 'v3', 'v4'], 1));
+test('a deploy and a rollback are unnoticed, with one replica', async () => {
+  await release('v2');
+  await unnoticed(() => deploysAndARollback(['v2'], 1));
   const health = await stack.compose('exec', '-T', 'proxy', 'curl', '--silent', 'http://roster-api:3000/healthz');
-  expect(JSON.parse(succeeded(health))).toMatchObject({ version: 'v3' });
+  expect(JSON.parse(succeeded(health))).toMatchObject({ version: 'v1' });
 });
 
 const BROKEN = [
@@ -178,7 +179,7 @@ test('a release that does not start, never gets healthy or fails its migration c
       const { status, output } = await deploy('--patience', '30', tag);
       expect([status, sentence(output)]).toEqual([1, expect.stringMatching(why)]);
       expect((await running()).ids).toEqual(before.ids);
-      expect(tagInSettings()).toBe('v3');
+      expect(tagInSettings()).toBe('v1');
     }
   });
 });
@@ -194,29 +195,29 @@ test('what fails only once it is among the others is taken back, unnoticed', asy
     expect([status, sentence(output)]).toEqual([1, expect.stringMatching(/^exports-worker late does not start: /)]);
   });
   const after = await running();
-  expect(after.releases).toEqual(all('v3'));
+  expect(after.releases).toEqual(all('v1'));
   expect(after.ids.filter((id) => before.ids.includes(id)).length).toBe(2); // the worker and the backup service
 });
 
 test('a deploy that is killed, three in a row and rollbacks are unnoticed, with two replicas', async () => {
   set(/^ROSTER_API_REPLICAS=.*/m, 'ROSTER_API_REPLICAS=2');
-  // It adds a column, with which v3 can live.
+  // It adds a column, with which v1 can live.
   await release('more', { 'roster-api': migration('more', 'ALTER TABLE "Worker" ADD COLUMN more TEXT;') });
-  for (const tag of ['v5', 'v6']) await release(tag, {}, 'more');
+  for (const tag of ['v3', 'v4']) await release(tag, {}, 'more');
   await unnoticed(async () => {
-    expect(await killedDeploy('more')).toContain('v3, which runs, with the schema of more');
+    expect(await killedDeploy('more')).toContain('v1, which runs, with the schema of more');
     const tags = (await running()).releases.map((release) => /:(\w+) running$/.exec(release)?.[1]);
-    expect(tags).toEqual(expect.arrayContaining(['more', 'v3']));
+    expect(tags).toEqual(expect.arrayContaining(['more', 'v1']));
     succeeded(await rollback());
-    expect((await running()).releases).toEqual(all('v3', 2));
-    await threeDeploysAndARollback(['more', 'v5', 'v6'], 2);
+    expect((await running()).releases).toEqual(all('v1', 2));
+    await deploysAndARollback(['more', 'v3', 'v4'], 2);
   });
 });
 
 /** With containers of both releases. */
 const killedDeploy = (tag: string) =>
   killed(stack, clone.folder, `scripts/deploy ${tag}`, async () => {
-    const second = await deploy('v4');
+    const second = await deploy('v2');
     expect([second.status, sentence(second.output)]).toEqual([
       1,
       expect.stringMatching(/^Another one is under way in the stack e2e, by the test: deploy of more, since 20.*Z\.$/),
@@ -229,7 +230,7 @@ test('a release with whose schema the one that runs could not live is refused, u
   const before = await running();
   const checked = await deploy('--check', 'less');
   const refused =
-    /^v5, which runs, could not live with the schema of less: roster-api v5 fails its smoke test: POST \/api\/v1\/workers answers 500/;
+    /^v3, which runs, could not live with the schema of less: roster-api v3 fails its smoke test: POST \/api\/v1\/workers answers 500/;
   expect([checked.status, sentence(checked.output)]).toEqual([1, expect.stringMatching(refused)]);
   expect((await running()).ids).toEqual(before.ids);
   succeeded(await deploy('--allow-incompatible', 'nobody uses roles', 'less'));
@@ -239,14 +240,14 @@ test('a release with whose schema the one that runs could not live is refused, u
 test('nor does a rollback go to a release that could not live with the schema that is there', async () => {
   const before = await running();
   // It was not tried with that when it came, or was seen not to live with it.
-  for (const [to, ...args] of [['v3', 'v3'], ['v5']] as const) {
+  for (const [to, ...args] of [['v1', 'v1'], ['v3']] as const) {
     const { status, output } = await rollback(...args);
     const refused = `^${to} could not live with the schema that is there \\(.*\\): roster-api ${to} fails its smoke test: `;
     expect([status, sentence(output)]).toEqual([1, expect.stringMatching(refused)]);
   }
   expect((await running()).ids).toEqual(before.ids);
-  succeeded(await rollback('--allow-incompatible', 'nobody uses roles', 'v6'));
-  expect((await running()).releases).toEqual(all('v6', 2));
+  succeeded(await rollback('--allow-incompatible', 'nobody uses roles', 'v4'));
+  expect((await running()).releases).toEqual(all('v4', 2));
 });
 
 test('the log says what was done, by whom, and how it ended', async () => {
@@ -257,20 +258,20 @@ test('the log says what was done, by whom, and how it ended', async () => {
   expect(parts).toEqual([
     'deploy nowhere failed',
     'deploy v1 ok',
-    ...['v2', 'v3', 'v4'].map((tag) => `deploy ${tag} ok`),
-    'rollback v3 ok',
+    'deploy v2 ok',
+    'rollback v1 ok',
     ...BROKEN.map(({ tag }) => `deploy ${tag} failed`),
     'deploy late failed',
     'deploy more began',
-    'rollback v3 ok',
+    'rollback v1 ok',
     'deploy more ok',
-    'deploy v5 ok',
-    'deploy v6 ok',
-    'rollback v5 ok',
+    'deploy v3 ok',
+    'deploy v4 ok',
+    'rollback v3 ok',
     'deploy less ok',
+    'rollback v1 failed',
     'rollback v3 failed',
-    'rollback v5 failed',
-    'rollback v6 ok',
+    'rollback v4 ok',
   ]);
   expect(lines.at(-4)).toMatch(/incompatible: nobody uses roles$/);
 });
