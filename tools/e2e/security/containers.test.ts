@@ -147,7 +147,7 @@ test('those that a deploy starts for a moment are confined and bounded, too', as
   }
   let isOver = false;
   const deploying = stack.run('scripts/deploy', '--check', 'v1').finally(() => (isOver = true));
-  while (!isOver) await look();
+  await until('the end of the deploy', 1000, async () => (await look(), isOver));
   succeeded(await deploying);
   expect([...wrong]).toEqual([]);
   for (const name of [...services, 'backup', 'postgres', 'proxy']) expect(names).toContain(`-rehearsal-${name}`);
@@ -325,7 +325,7 @@ describe('a process that stands still', () => {
     await become(container, 'healthy');
   }
 
-  test('makes its container unhealthy, until it goes on', { timeout: 300_000 }, async () => {
+  test('makes its container unhealthy, until it goes on', async () => {
     const others = KNOWN.filter((service) => !['backup', 'postgres', ONE_SHOT].includes(service));
     // Without Postgres there is nothing to back up, so one after the other.
     const both = async () => [await noticed(of('backup')), await noticed(of('postgres'))];

@@ -105,24 +105,20 @@ test('another key signs, under load, and no token is refused', async () => {
     expect((await ask(await token())).status).toBe(200);
     expect((await ask(older)).status).toBe(200);
   });
-}, 300_000);
+});
 
-test(
-  `identity-api is away for ${AWAY_SECONDS} s: tokens stay good, and nobody gets a new one`,
-  async () => {
-    const good = await token();
-    expect((await ask(good)).status).toBe(200);
-    succeeded(await stack.compose('stop', 'identity-api'));
-    try {
-      for (const end = Date.now() + AWAY_SECONDS * 1000; Date.now() < end; await delay(1000))
-        expect((await ask(good)).status).toBe(200);
-      const signIn = { ...bearer(good), json: { email: 'admin@example.com', password: 'wrong' } };
-      expect((await knock('POST', '/api/v1/sessions', signIn)).status).toBeGreaterThanOrEqual(502);
-      expect((await ask(`${good}x`)).status).toBe(401);
-    } finally {
-      succeeded(await stack.compose('start', 'identity-api'));
-    }
-    await until('identity-api', 60, async () => (await knock('GET', '/api/v1/jwks.json')).status === 200);
-  },
-  AWAY_SECONDS * 1000 + 120_000,
-);
+test(`identity-api is away for ${AWAY_SECONDS} s: tokens stay good, and nobody gets a new one`, async () => {
+  const good = await token();
+  expect((await ask(good)).status).toBe(200);
+  succeeded(await stack.compose('stop', 'identity-api'));
+  try {
+    for (const end = Date.now() + AWAY_SECONDS * 1000; Date.now() < end; await delay(1000))
+      expect((await ask(good)).status).toBe(200);
+    const signIn = { ...bearer(good), json: { email: 'admin@example.com', password: 'wrong' } };
+    expect((await knock('POST', '/api/v1/sessions', signIn)).status).toBeGreaterThanOrEqual(502);
+    expect((await ask(`${good}x`)).status).toBe(401);
+  } finally {
+    succeeded(await stack.compose('start', 'identity-api'));
+  }
+  await until('identity-api', 60, async () => (await knock('GET', '/api/v1/jwks.json')).status === 200);
+});

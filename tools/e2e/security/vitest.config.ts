@@ -6,7 +6,8 @@ export default defineConfig({
     fileParallelism: false,
     globalSetup: 'deploy.ts',
     setupFiles: 'account.ts',
-    testTimeout: 120_000,
+    // Some deploy, or change passwords three times, on a machine that takes minutes for each.
+    testTimeout: 1_200_000,
     hookTimeout: 120_000,
   },
 });
