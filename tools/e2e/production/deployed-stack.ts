@@ -12,22 +12,19 @@ export const SETTINGS = { STACK: 'e2e', COMPOSE_ENV_FILES: '.env.e2e', DEPLOY_BY
 
 /**
  * A stack called e2e as `scripts/setup e2e` makes it, for its own ingress. Nothing of it runs yet.
- * @param options the proxy's limits for one client, and Compose files of the folder that come last
+ * @param limits the proxy's, for one client
  */
 export async function openDeployedStack(
   folder: string,
   name: string,
   ingress: Record<string, string>,
-  { limits = NO_LIMITS, files = [] }: { limits?: Record<string, string>; files?: string[] } = {},
+  limits: Record<string, string> = NO_LIMITS,
 ) {
   const stack = await openComposeStack(folder, name, { ...SETTINGS, ...ingress });
   succeeded(await stack.run('env', `DOMAIN=${stack.project}.keelson.test`, 'scripts/setup', 'e2e'));
   const file = join(folder, '.env.e2e');
   writeFileSync(join(folder, 'one-client.yml'), JSON.stringify({ services: { proxy: { environment: limits } } }));
-  writeFileSync(
-    file,
-    readFileSync(file, 'utf8').replace(/^COMPOSE_FILE=.*/m, ['$&', 'one-client.yml', ...files].join(':')),
-  );
+  writeFileSync(file, readFileSync(file, 'utf8').replace(/^COMPOSE_FILE=.*/m, '$&:one-client.yml'));
   return stack;
 }
 

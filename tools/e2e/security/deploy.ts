@@ -29,16 +29,6 @@ declare module 'vitest' {
   }
 }
 
-/** A container that has become unhealthy is one sooner: a test waits for that. */
-const CHECKED_OFTEN = JSON.stringify({
-  services: Object.fromEntries(
-    [...services, 'proxy', 'postgres', 'backup'].map((name) => [
-      name,
-      { healthcheck: { interval: '2s', timeout: '2s' } },
-    ]),
-  ),
-});
-
 const NAME = 'keelson-e2e-security';
 
 /** Before the first test: deploys the production stack that they share. Removes it after the last one. */
@@ -48,10 +38,7 @@ export default async function deploy({ provide }: TestProject) {
   const ingress = await ownIngress(NAME);
   // As many connections and requests of one client at once as there may be by default.
   const settings = { ...ingress.settings, INGRESS_CLIENT_CONNECTIONS: '500', IMAGE_TAG: 'v1' };
-  const stack = await openDeployedStack(clone.folder, NAME, settings, {
-    limits: ANY_RATE,
-    files: ['checked-often.yml'],
-  });
+  const stack = await openDeployedStack(clone.folder, NAME, settings, ANY_RATE);
   const remove = async () => {
     await removeDeployed(stack, ingress.network);
     clone.remove();
@@ -59,7 +46,6 @@ export default async function deploy({ provide }: TestProject) {
   };
   try {
     await removeDeployed(stack, ingress.network); // what a run that was killed left
-    writeFileSync(join(clone.folder, 'checked-often.yml'), CHECKED_OFTEN);
     await makeRelease(stack, 'v1', [...services, 'proxy', 'provision', 'backup']);
     succeeded(await stack.run('scripts/deploy', 'v1'));
     const certificate = await stack.compose('exec', '-T', 'proxy', 'cat', '/certificates/current/fullchain.pem');
