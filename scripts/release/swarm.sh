@@ -217,7 +217,7 @@ settle() {
     grep -qv ' settled ' <<<"$now" || return 0
     service=$(sed -n '/ settled /!{s/ .*//p;q;}' <<<"$now")
     ((SECONDS - since < patience)) || give_up_on "$stack" "$service" "$service $tag does not get healthy within $patience s"
-    sleep 0.5
+    sleep 1
   done
 }
 

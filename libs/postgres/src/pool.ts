@@ -13,6 +13,9 @@ export function createPool(url: string, { log, max = 10 }: { log: Logger; max?: 
     statement_timeout: 3000,
     query_timeout: 4000,
     idle_in_transaction_session_timeout: 10_000,
+    // One that was opened is kept. When everything is slow for a moment, more are wanted at once, and each that has to be
+    // opened then makes it slower: a new process of Postgres, and a log-in.
+    idleTimeoutMillis: 0,
     keepAlive: true,
   });
   pool.on('error', (error) => log.warn({ reason: error.message }, 'lost a database connection'));

@@ -137,10 +137,12 @@ async function release(tag: string, changes: Record<string, string>) {
 async function account() {
   const { project, docker } = stack;
   const tasks = await docker('node', 'ps');
+  const ofStack = `--filter=label=com.docker.stack.namespace=${project}`;
+  const containers = succeeded(await docker('ps', '--all', '--format={{.Names}}', ofStack)).trim().split('\n');
   const logs = await Promise.all(
-    Object.keys(ROLLED).map((service) => docker('service', 'logs', '--raw', '--tail=40', `${project}_${service}`)),
+    containers.map(async (name) => `${name}:\n${(await docker('logs', '--tail=40', name)).output}`),
   );
-  return [tasks, ...logs].map(({ output }) => output).join('\n');
+  return [tasks.output, ...logs].join('\n');
 }
 
 const swarm = (...args: string[]) => stack.run('scripts/swarm', ...args);
