@@ -28,6 +28,13 @@ test('may run again, and by two at once', async () => {
   ]);
 });
 
+test('does not wait for who uses the queue', async () => {
+  const user = new Client(connection(database.url));
+  await user.connect();
+  await user.query('BEGIN; SELECT FROM graphile_worker._private_jobs FOR UPDATE');
+  await installQueue(database.adminUrl, quiet).finally(() => user.end());
+});
+
 test('a service cannot change the queue, only use it', async () => {
   const attempts = [
     "CREATE OR REPLACE FUNCTION graphile_worker.force_unlock_workers(worker_ids text[]) RETURNS void LANGUAGE sql AS ''",

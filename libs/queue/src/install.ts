@@ -19,7 +19,10 @@ export async function installQueue(adminUrl: string, say: Say) {
   });
 }
 
-/** Its tables have row-level security and no policy, so that without one their owner alone sees rows. */
+/**
+ * Its tables have row-level security and no policy, so that without one their owner alone sees rows. A policy that is there
+ * stays: to make one takes the table from everybody, and workers are at it.
+ */
 const GRANTS = `
   GRANT USAGE ON SCHEMA graphile_worker TO ${QUEUE_ROLE};
   GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA graphile_worker TO ${QUEUE_ROLE};
@@ -27,8 +30,8 @@ const GRANTS = `
   GRANT USAGE ON ALL SEQUENCES IN SCHEMA graphile_worker TO ${QUEUE_ROLE};
   GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA graphile_worker TO ${QUEUE_ROLE};
   DO $$ DECLARE name regclass; BEGIN
-    FOR name IN SELECT oid FROM pg_class WHERE relnamespace = 'graphile_worker'::regnamespace AND relrowsecurity LOOP
-      EXECUTE format('DROP POLICY IF EXISTS services ON %s', name);
+    FOR name IN SELECT oid FROM pg_class WHERE relnamespace = 'graphile_worker'::regnamespace AND relrowsecurity
+      AND NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = pg_class.oid AND polname = 'services') LOOP
       EXECUTE format('CREATE POLICY services ON %s TO ${QUEUE_ROLE} USING (true) WITH CHECK (true)', name);
     END LOOP;
   END $$;`;
