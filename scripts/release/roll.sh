@@ -96,7 +96,8 @@ shares_and_front() { # shares_and_front ID
     awk -v own="${project}_" 'NR == 1 { shares = $0; next } /./ && index($0, own) != 1 { outer = $0 } $1 == own "edge" { edge = $0 } END { print shares, outer ? outer : edge }'
 }
 
-# Does not wait for what has ended three times. Once or twice may be because what it needs was away for a moment.
+# Asks as often as the health of what starts is checked. Does not wait for what has ended three times. Once or twice may be
+# because what it needs was away for a moment.
 await_healthy() { # await_healthy ID WHAT
   local until=$((SECONDS + patience)) restarts status health
   while :; do
@@ -108,7 +109,7 @@ await_healthy() { # await_healthy ID WHAT
     fi
     [[ $status != running || $health != unhealthy ]] || give_up "$1" "$2 does not get healthy: $(last_check "$1")"
     ((SECONDS < until)) || give_up "$1" "$2 does not get healthy within $patience s: $(last_check "$1")"
-    sleep 0.3
+    sleep 1
   done
 }
 
