@@ -98,7 +98,7 @@ const serves = async () => {
 async function startWriting(count: number) {
   const load = await startLoad({ ...target, rate });
   const written = () => readFileSync(ledger, 'utf8').split('\n').length;
-  await until('the writes', 60, async () => written() > count);
+  await until('the writes', 180, async () => written() > count);
   return load;
 }
 

@@ -8,7 +8,7 @@ const RATE = 300;
 /** At least for so long: 10,000 requests at that rate. */
 const SECONDS = 100 / 3;
 /** What requests may take of all processors, those who ask included: the rest is for what happens meanwhile. */
-const SHARE = 0.2;
+const SHARE = 0.15;
 /** How many requests a second say what one takes, and for how long they do. */
 const TRIAL = { rate: 100, warmUpMs: 5000, ms: 10_000 };
 
