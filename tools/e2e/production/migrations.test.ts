@@ -6,12 +6,17 @@ import { openComposeStack, succeeded, type Container, type ComposeStack } from '
 import { freshClone } from '../compose/fresh-clone.ts';
 import { until } from '../compose/until.ts';
 
-// Many replicas that start at once on an empty database, each of which may apply the migrations: one of them takes long,
-// and does twice what it does if it is applied twice.
+// Many replicas that start at once on an empty database, each of which may apply the migrations: one of these takes until the
+// test lets it end, and does twice what it does if it is applied twice.
 
 const REPLICAS = 20;
 const SLOW = '20990101000000_slow';
-const SQL = 'SELECT pg_sleep(12); CREATE TABLE IF NOT EXISTS applied (); INSERT INTO applied DEFAULT VALUES;';
+const SQL = `
+  DO $do$ BEGIN
+    WHILE NOT EXISTS (SELECT FROM pg_class WHERE relname = $$may_end$$) LOOP PERFORM pg_sleep(1); END LOOP;
+  END $do$;
+  CREATE TABLE IF NOT EXISTS applied ();
+  INSERT INTO applied DEFAULT VALUES;`.replaceAll('\n', ' ');
 
 const clone = freshClone();
 const scratch = mkdtempSync(join(tmpdir(), 'keelson-e2e-migrations-'));
@@ -48,13 +53,15 @@ const psql = (query: string) => {
 };
 const sql = async (query: string) => succeeded(await psql(query));
 
-/** The container whose session is in the middle of the slow migration. */
-async function leader(): Promise<Container | undefined> {
-  const { status, stdout } = await psql("SELECT client_addr FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
+/** The container that is in the middle of the slow migration, and the process of its session. */
+async function leader(): Promise<{ container: Container; pid: string } | undefined> {
+  const { status, stdout } = await psql("SELECT pid, client_addr FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
   if (status !== 0) return undefined; // there is no database yet
-  return (await stack.containers('roster-api')).find(
-    (container) => stdout.trim() && addressIn(container) === stdout.trim(),
+  const [pid, address] = stdout.trim().split('|');
+  const container = (await stack.containers('roster-api')).find(
+    (container) => address && addressIn(container) === address,
   );
+  return container && { container, pid: pid! };
 }
 const addressIn = ({ NetworkSettings }: Container) =>
   (NetworkSettings as object as { Networks: Record<string, { IPAddress: string } | undefined> }).Networks[
@@ -63,9 +70,12 @@ const addressIn = ({ NetworkSettings }: Container) =>
 
 test(`${REPLICAS} replicas start at once, the one that migrates is killed, and it is applied once`, async () => {
   const started = stack.compose('up', '--detach', '--no-build', `--scale=roster-api=${REPLICAS}`, 'roster-api');
-  const { answer: killed } = await until('a replica that applies the slow migration', 120, leader);
+  const { answer: first } = await until('a replica that applies the slow migration', 300, leader);
+  const killed = first.container;
   // All that runs in it. After `docker kill` it would not start again.
   await stack.docker('exec', killed.Id, 'sh', '-c', 'kill -9 -1');
+  await until('another one that applies it', 120, async () => ![undefined, first.pid].includes((await leader())?.pid));
+  await sql('CREATE TABLE public.may_end ()');
   succeeded(await started);
 
   const { answer: replicas } = await until(`${REPLICAS} healthy replicas`, 240, async () => {
