@@ -9,13 +9,9 @@ export function createPool(url: string, { log, max = 10 }: { log: Logger; max?: 
   const pool = new Pool({
     ...connection(url),
     max,
-    connectionTimeoutMillis: 2000,
     statement_timeout: 3000,
     query_timeout: 4000,
     idle_in_transaction_session_timeout: 10_000,
-    // One that was opened is kept. When everything is slow for a moment, more are wanted at once, and each that has to be
-    // opened then makes it slower: a new process of Postgres, and a log-in.
-    idleTimeoutMillis: 0,
     keepAlive: true,
   });
   pool.on('error', (error) => log.warn({ reason: error.message }, 'lost a database connection'));
@@ -33,6 +29,9 @@ export function connection(url: string, settings: Record<string, string> = {}) {
   return {
     connectionString: parsed.href,
     connectionTimeoutMillis: 2000,
+    // A pool keeps what it has opened. When everything is slow for a moment, more are wanted at once, and each that has to be
+    // opened then makes it slower: a new process of Postgres, and a log-in.
+    idleTimeoutMillis: 0,
     options: Object.entries(all)
       .map(([name, value]) => `-c ${name}=${value}`)
       .join(' '),

@@ -30,8 +30,7 @@ export async function applyMigrations(
 ): Promise<string[]> {
   await loadEngine();
   await session.query(`SET lock_timeout = ${lockTimeoutMs}`);
-  // A connection is kept: after a migration that takes long, Postgres may be too busy to give the engine another.
-  const pool = new Pool({ ...connection(url, { lock_timeout: String(lockTimeoutMs) }), max: 2, idleTimeoutMillis: 0 });
+  const pool = new Pool({ ...connection(url, { lock_timeout: String(lockTimeoutMs) }), max: 2 });
   pool.on('error', () => undefined);
   const failure: { of?: unknown } = {};
   const restoreTimers = unrefTimers();

@@ -138,9 +138,7 @@ async function account() {
   const { project, docker } = stack;
   const tasks = await docker('node', 'ps');
   const ofStack = `--filter=label=com.docker.stack.namespace=${project}`;
-  const containers = succeeded(await docker('ps', '--all', '--format={{.Names}}', ofStack))
-    .trim()
-    .split('\n');
+  const containers = succeeded(await docker('ps', '--all', '--format={{.Names}}', ofStack)).split('\n');
   const logs = await Promise.all(
     containers.map(async (name) => `${name}:\n${(await docker('logs', '--tail=40', name)).output}`),
   );
