@@ -6,27 +6,22 @@ RESOLVED_SECONDS=2
 
 # What serves now, and is to serve again if this fails.
 remember_old() {
-  local service id
   remove_idle
-  for service in $(rolled); do
-    for id in $(containers "$service"); do echo "$service $id"; done
-  done >"$work/old"
+  rolled_containers >"$work/old"
   : >"$work/leaving"
   old_release=$(running_release)
 }
 
 # What does not run is of no use to anybody.
 remove_idle() {
-  local service id
-  for service in $(rolled); do
-    for id in $(containers "$service" --filter status=exited --filter status=created --filter status=dead); do
-      docker rm --force "$id" >/dev/null
-    done
-  done
+  local ids
+  ids=$(rolled_containers --filter status=exited --filter status=created --filter status=dead | sed 's/.* //')
+  # shellcheck disable=SC2086
+  [[ ! $ids ]] || docker rm --force $ids >/dev/null
 }
 
 old_containers() { # old_containers SERVICE
-  awk -v service="$1" '$1 == service { print $2 }' "$work/old"
+  ids_of "$1" <"$work/old"
 }
 
 # All that is new is made first, and then starts one by one. An old container has its successor when it is told to stop, and
@@ -63,9 +58,10 @@ replace_alone() { # replace_alone SERVICE
 
 # Containers more than there are. Standard input says of which services, and how many: SERVICE NUMBER
 make() { # make TAG
-  local service number scales=() services=()
+  local there service number scales=() services=()
+  there=$(every_container)
   while read -r service number; do
-    scales+=(--scale "$service=$(($(lines "$(containers "$service")") + number))") services+=("$service")
+    scales+=(--scale "$service=$(($(lines "$(ids_of "$service" <<<"$there")") + number))") services+=("$service")
   done
   quietly release "$1" up --no-start --no-deps --no-recreate "${scales[@]}" "${services[@]}" ||
     fail "The containers of $1 cannot be made: $complaint"
@@ -96,11 +92,11 @@ shares_and_front() { # shares_and_front ID
     awk -v own="${project}_" 'NR == 1 { shares = $0; next } /./ && index($0, own) != 1 { outer = $0 } $1 == own "edge" { edge = $0 } END { print shares, outer ? outer : edge }'
 }
 
-# Asks as often as the health of what starts is checked. Does not wait for what has ended three times. Once or twice may be
-# because what it needs was away for a moment.
+# Does not wait for what has ended three times. Once or twice may be because what it needs was away for a moment.
 await_healthy() { # await_healthy ID WHAT
-  local until=$((SECONDS + patience)) restarts status health
+  local until=$((SECONDS + patience)) since restarts status health
   while :; do
+    since=$(date +%s)
     read -r restarts status health < <(docker inspect \
       --format '{{.RestartCount}} {{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{else}}healthy{{end}}' "$1")
     [[ $status != running || $health != healthy ]] || return 0
@@ -109,8 +105,14 @@ await_healthy() { # await_healthy ID WHAT
     fi
     [[ $status != running || $health != unhealthy ]] || give_up "$1" "$2 does not get healthy: $(last_check "$1")"
     ((SECONDS < until)) || give_up "$1" "$2 does not get healthy within $patience s: $(last_check "$1")"
-    sleep 1
+    await_change "$1" "$since" || sleep 1
   done
+}
+
+# Until its health changes or it ends; fails after five seconds in which nothing has happened. What listens ends a little
+# later, and does not hold the lock.
+await_change() { # await_change ID SINCE
+  read -r < <(exec docker events --since "$2" --until $(($2 + 5)) --filter "container=$1" --filter event=die --filter event=health_status 9>&-)
 }
 
 # Of one that has ended, or of the next end of one that keeps ending: while it runs, the engine says 0.
@@ -151,14 +153,12 @@ retire() ( # retire IDS
 
 # Containers of services that are no more.
 remove_strangers() {
-  local id service
-  docker ps --no-trunc --format '{{.ID}} {{.Label "com.docker.compose.service"}}' \
-    --filter "label=com.docker.compose.project=$project" --filter label=com.docker.compose.oneoff=False |
-    while read -r id service; do
-      grep -q "^$service " "$work/services" && continue
-      say "$service: is no part of this stack any more"
-      retire "$id"
-    done
+  local service id
+  every_container | while read -r service id; do
+    grep -q "^$service " "$work/services" && continue
+    say "$service: is no part of this stack any more"
+    retire "$id"
+  done
 }
 
 # As many of the old release come back as have gone or were told to; then what is new goes.

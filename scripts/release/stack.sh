@@ -185,13 +185,23 @@ with_schema() {
   done
 }
 
-# containers SERVICE [FILTER…]: their ids, the oldest first
-containers() {
-  local service=$1
-  shift
-  docker ps --all --no-trunc --format '{{.CreatedAt}} {{.ID}}' --filter "label=com.docker.compose.project=$project" \
-    --filter "label=com.docker.compose.service=$service" --filter label=com.docker.compose.oneoff=False "$@" |
-    sort | sed 's/.* //'
+# every_container [FILTER…]: of the stack, each as SERVICE ID, the oldest first
+every_container() {
+  docker ps --all --no-trunc --format '{{.CreatedAt}}|{{.Label "com.docker.compose.service"}} {{.ID}}' \
+    --filter "label=com.docker.compose.project=$project" --filter label=com.docker.compose.oneoff=False "$@" |
+    sort | sed 's/.*|//'
+}
+
+rolled_containers() { # rolled_containers [FILTER…]
+  every_container "$@" | awk -v rolled=" $(rolled | tr '\n' ' ')" 'index(rolled, " " $1 " ")'
+}
+
+containers() { # containers SERVICE [FILTER…]: their ids
+  every_container "${@:2}" | ids_of "$1"
+}
+
+ids_of() { # ids_of SERVICE
+  awk -v service="$1" '$1 == service { print $2 }'
 }
 
 running() { # running SERVICE
@@ -254,8 +264,8 @@ running_release() {
 
 # That of each container that a release has here.
 running_tags() {
-  local service ids
-  ids=$(for service in $(rolled); do running "$service"; done)
+  local ids
+  ids=$(rolled_containers --filter status=running | sed 's/.* //')
   # shellcheck disable=SC2086
   [[ ! $ids ]] || docker inspect --format '{{.Config.Image}}' $ids | sed 's/@.*//; s/.*://'
 }

@@ -147,9 +147,9 @@ start_ingress() {
   settle "$name" "$tag" ingress
 }
 
-containers() { # containers SERVICE [FILTER…]: their ids, of those on this node
-  docker ps --all --no-trunc --format '{{.CreatedAt}} {{.ID}}' --filter "label=com.docker.swarm.service.name=${project}_$1" "${@:2}" |
-    sort | sed 's/.* //'
+every_container() { # every_container [FILTER…]: of those on this node
+  docker ps --all --no-trunc --format '{{.CreatedAt}}|{{.Label "com.docker.swarm.service.name"}} {{.ID}}' \
+    --filter "label=com.docker.stack.namespace=$project" "$@" | sort | sed "s/.*|${project}_//"
 }
 
 release() { # release TAG COMPOSE-ARGUMENT…: what is started beside the stack
