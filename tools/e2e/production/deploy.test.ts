@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { serviceOf, succeeded, type ComposeStack } from '../compose/compose-stack.ts';
 import { freshClone } from '../compose/fresh-clone.ts';
-import { makeRelease, openDeployedStack, removeDeployed } from './deployed-stack.ts';
+import { deriveRelease, makeRelease, openDeployedStack, removeDeployed } from './deployed-stack.ts';
 import { killed } from './killed.ts';
 import { ownIngress } from './own-ingress.ts';
 import { sentence } from './sentence.ts';
@@ -50,15 +50,11 @@ afterAll(async () => {
 const set = (old: RegExp, value: string) =>
   writeFileSync(settingsFile, readFileSync(settingsFile, 'utf8').replace(old, value));
 
-/** Images of a release that is another one but for these lines of Dockerfiles. */
-async function release(tag: string, changes: Record<string, string> = {}, from = 'v1') {
-  for (const image of IMAGES) {
-    const [old, name] = [from, tag].map((tag) => `${stack.project}/${image}:${tag}`);
-    const version = image === 'roster-api' ? `ENV SERVICE_VERSION=${tag}` : '';
-    writeFileSync(join(scratch, 'Dockerfile'), `FROM ${old}\n${version}\n${changes[image] ?? ''}\n`);
-    succeeded(await stack.docker('build', '--quiet', `--tag=${name}`, scratch));
-  }
-}
+const release = (tag: string, changes: Record<string, string> = {}, from = 'v1') =>
+  deriveRelease(stack, IMAGES, from, tag, {
+    ...changes,
+    'roster-api': `ENV SERVICE_VERSION=${tag}\n${changes['roster-api'] ?? ''}`,
+  });
 const migration = (name: string, sql: string) => `
 USER root
 RUN mkdir prisma/migrations/20990101000000_${name} && \\

@@ -1,4 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openComposeStack, succeeded, type ComposeStack } from '../compose/compose-stack.ts';
 
@@ -34,6 +35,27 @@ export async function makeRelease(stack: ComposeStack, tag: string, images: stri
   succeeded(await own('docker', 'buildx', 'bake', '--file=docker-bake.hcl', '--load', ...images, 'ingress'));
   succeeded(await own('scripts/ingress'));
   succeeded(await own('scripts/certificate', '--self-signed'));
+}
+
+/**
+ * Images of the release `tag`, which is the release `from` but for these lines of Dockerfiles: those without any are the same.
+ * @param changes by image
+ */
+export async function deriveRelease(
+  { project, docker }: ComposeStack,
+  images: string[],
+  from: string,
+  tag: string,
+  changes: Record<string, string>,
+) {
+  const context = mkdtempSync(join(tmpdir(), 'keelson-e2e-release-'));
+  for (const image of images) {
+    const [old, derived] = [`${project}/${image}:${from}`, `${project}/${image}:${tag}`];
+    const change = changes[image];
+    writeFileSync(join(context, 'Dockerfile'), `FROM ${old}\n${change}\n`);
+    succeeded(await docker(...(change ? ['build', '--quiet', `--tag=${derived}`, context] : ['tag', old, derived])));
+  }
+  rmSync(context, { recursive: true });
 }
 
 /** All that deploys have made, by its name. */

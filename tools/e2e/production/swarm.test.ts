@@ -9,6 +9,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { freePorts, openComposeStack, succeeded, type ComposeStack } from '../compose/compose-stack.ts';
 import { freshClone, root } from '../compose/fresh-clone.ts';
 import { until } from '../compose/until.ts';
+import { deriveRelease } from './deployed-stack.ts';
 import { sentence } from './sentence.ts';
 import { ADDRESS, bearableRate, underLoad, type Target } from './under-load.ts';
 
@@ -95,16 +96,14 @@ async function remove() {
   await docker('rm', '--force', `${project}-deploy`);
   // With --detach=false it may wait for ever, since it misses the end of tasks that are gone already.
   await docker('stack', 'rm', project, INGRESS);
-  await until('the end of the stack', 120, async () => (await tasksRunning()) === '');
+  await until('the end of the stack', 120, async () => !(await containers()));
   for (const name of [`${project}-rehearsal`, project])
     await run('env', 'IMAGE_TAG=none', `COMPOSE_PROJECT_NAME=${name}`, ...compose);
   await docker('network', 'rm', NETWORK);
   const node = await docker('info', '--format={{.Swarm.NodeID}}');
   await docker('node', 'update', `--label-rm=${project}.data`, node.stdout.trim());
-  for (const name of [project, INGRESS]) {
-    const ids = await docker('ps', '--all', '--quiet', `--filter=label=com.docker.stack.namespace=${name}`);
-    if (ids.stdout) await docker('rm', '--force', '--volumes', ...ids.stdout.trim().split('\n'));
-  }
+  const ended = await containers('--all');
+  if (ended) await docker('rm', '--force', '--volumes', ...ended.split('\n'));
   const volumes = ['postgres', 'media', 'certificates', 'deploys', 'backups', 'postgres-socket'].map(
     (name) => `${project}_${name}`,
   );
@@ -112,11 +111,13 @@ async function remove() {
   await stack.removeImages(project);
 }
 
-const tasksRunning = async () => {
-  const ofStack = (name: string) =>
-    stack.docker('ps', '--quiet', `--filter=label=com.docker.stack.namespace=${name}`).then(succeeded);
-  return (await ofStack(stack.project)) + (await ofStack(INGRESS));
-};
+/** Of the stack and of its ingress: their ids, each on a line. */
+async function containers(...options: string[]) {
+  const ofBoth = [stack.project, INGRESS].map((name) =>
+    stack.docker('ps', '--quiet', ...options, `--filter=label=com.docker.stack.namespace=${name}`).then(succeeded),
+  );
+  return (await Promise.all(ofBoth)).filter(Boolean).join('\n');
+}
 
 /** Besides those before it: the certificate that is installed. */
 async function trustCertificate() {
@@ -126,13 +127,7 @@ async function trustCertificate() {
   appendFileSync(target.ca, `${certificate}\n`);
 }
 
-/** Images of a release that is v1 but for these lines of Dockerfiles. */
-async function release(tag: string, changes: Record<string, string>) {
-  for (const image of images) {
-    writeFileSync(join(scratch, 'Dockerfile'), `FROM ${stack.project}/${image}:v1\n${changes[image] ?? ''}\n`);
-    succeeded(await stack.docker('build', '--quiet', `--tag=${stack.project}/${image}:${tag}`, scratch));
-  }
-}
+const release = (tag: string, changes: Record<string, string>) => deriveRelease(stack, images, 'v1', tag, changes);
 
 async function account() {
   const { project, docker } = stack;
