@@ -16,14 +16,16 @@ async function key(kid: string, alg = 'EdDSA') {
 
 let published: JWK[];
 let answers: boolean;
+let isSilent: boolean;
 let asked: number;
 let server: Server;
 let verifier: Verifier;
 beforeEach(async () => {
   vi.useFakeTimers({ toFake: ['Date', 'setInterval'] });
-  [published, answers, asked] = [[first.jwk], true, 0];
+  [published, answers, isSilent, asked] = [[first.jwk], true, false, 0];
   server = createServer((_req, res) => {
     asked++;
+    if (isSilent) return;
     res.writeHead(answers ? 200 : 503, { 'content-type': 'application/json' });
     res.end(JSON.stringify({ keys: published }));
   });
@@ -127,6 +129,11 @@ describe('keys', () => {
     answers = true;
     vi.advanceTimersByTime(2000);
     expect(await verify(token())).toMatchObject({ subject: 'ada' });
+  });
+
+  test('that do not come in time are said to', async () => {
+    isSilent = true;
+    await expect(verify(token())).rejects.toThrow(/^The keys of the issuer cannot be fetched: .*(timed out|timeout)/);
   });
 
   test('are asked for again where a replica of the issuer has just gone', async () => {

@@ -91,4 +91,4 @@ const persistently: FetchImplementation = async (url, options) => {
 };
 
 const reasonOf = ({ message, cause }: Error) =>
-  cause instanceof Error ? (cause as NodeJS.ErrnoException).code || cause.message || message : message;
+  cause instanceof Error ? cause.message || (cause as NodeJS.ErrnoException).code || message : message;
