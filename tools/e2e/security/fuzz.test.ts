@@ -44,7 +44,6 @@ function withMade(request: Fuzzed, choice: number): Fuzzed {
 describe.concurrent('whatever is asked', () => {
   test.for(operations.map(({ name, ...rest }) => [name, rest] as const))(
     '%s does not fail, and answers as its document says',
-    { timeout: 300_000 },
     async ([, { requests, differences }], { expect }) => {
       const numRuns = Math.ceil(REQUESTS / operations.length);
       const property = fc.asyncProperty(requests, fc.nat(200), async (request, choice) => {

@@ -71,7 +71,6 @@ async function startOrdinaryClient() {
 
 test.for(Object.entries(SLOW))(
   `${CLIENTS} clients with slow %s are cut or bounded, and others are served`,
-  { timeout: 120_000 },
   async ([kind, [opening, byte]]) => {
     const stopOrdinary = await startOrdinaryClient();
     const sockets = new Set<net.Socket>();
