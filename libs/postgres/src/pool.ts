@@ -9,6 +9,7 @@ export function createPool(url: string, { log, max = 10 }: { log: Logger; max?: 
   const pool = new Pool({
     ...connection(url),
     max,
+    connectionTimeoutMillis: 2000,
     statement_timeout: 3000,
     query_timeout: 4000,
     idle_in_transaction_session_timeout: 10_000,
@@ -20,6 +21,12 @@ export function createPool(url: string, { log, max = 10 }: { log: Logger; max?: 
   return pool;
 }
 
+/**
+ * Of what need not give up early. Whoever does, and tries again, costs a database that is slow to answer another process and
+ * another log-in, until it answers nobody any more.
+ */
+export const CONNECTION_TIMEOUT_MS = 10_000;
+
 /** Connection settings for `pg` from a URL in Prisma's form; `settings` are server settings for the session. */
 export function connection(url: string, settings: Record<string, string> = {}) {
   const parsed = new URL(url);
@@ -28,7 +35,7 @@ export function connection(url: string, settings: Record<string, string> = {}) {
   const all = { ...(schema ? { search_path: schema } : {}), ...settings };
   return {
     connectionString: parsed.href,
-    connectionTimeoutMillis: 2000,
+    connectionTimeoutMillis: CONNECTION_TIMEOUT_MS,
     // A pool keeps what it has opened. When everything is slow for a moment, more are wanted at once, and each that has to be
     // opened then makes it slower: a new process of Postgres, and a log-in.
     idleTimeoutMillis: 0,

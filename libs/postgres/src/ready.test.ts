@@ -1,5 +1,4 @@
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { expect, inject, test } from 'vitest';
 import { waitForPostgres } from './ready.ts';
 
@@ -22,4 +21,17 @@ test('an open port is not a ready database; the sentence has the place and the r
 
 test('returns once a query is answered', async () => {
   await waitForPostgres(inject('postgresUrl'), { seconds: 5, say: () => undefined });
+});
+
+test('is patient with a database that takes seconds to let anybody in', async () => {
+  const { hostname, port } = new URL(inject('postgresUrl'));
+  const server = createServer((socket) => {
+    setTimeout(() => socket.pipe(connect(Number(port), hostname)).pipe(socket), 3000);
+    socket.on('error', () => undefined);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = new URL(inject('postgresUrl'));
+  url.host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  await waitForPostgres(url.href, { seconds: 8, say: () => undefined });
+  server.close();
 });

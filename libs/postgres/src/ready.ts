@@ -1,19 +1,20 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
-import { connection, describe } from './pool.ts';
+import { CONNECTION_TIMEOUT_MS, connection, describe } from './pool.ts';
 
 export type Say = (line: string) => void;
 
 /**
- * Waits until the database answers a query, since an open port does not mean that it does. Says once a second where
- * it waits, and for what.
+ * Waits until the database answers a query, since an open port does not mean that it does. Says where it waits, and for
+ * what, after an attempt that failed: at most once a second.
  * @throws Error with a sentence, after `seconds`
  */
 export async function waitForPostgres(url: string, { seconds, say }: { seconds: number; say: Say }) {
   const start = performance.now();
   const elapsed = () => Math.round((performance.now() - start) / 1000);
   for (let said = -1; ;) {
-    const reason = await ask(url);
+    const left = Math.max(1000, start + seconds * 1000 - performance.now());
+    const reason = await ask(url, Math.min(left, CONNECTION_TIMEOUT_MS));
     if (!reason) return;
     if (elapsed() >= seconds)
       throw new Error(`Postgres at ${describe(url)} did not answer within ${seconds} s: ${reason}`);
@@ -23,9 +24,9 @@ export async function waitForPostgres(url: string, { seconds, say }: { seconds: 
   }
 }
 
-/** Why the database does not answer a query; undefined where it does. */
-async function ask(url: string): Promise<string | undefined> {
-  const client = new Client(connection(url));
+/** Why the database does not answer a query, or lets nobody in within so long; undefined where it does. */
+async function ask(url: string, connectionTimeoutMillis: number): Promise<string | undefined> {
+  const client = new Client({ ...connection(url), connectionTimeoutMillis });
   client.on('error', () => undefined);
   try {
     await client.connect();

@@ -24,7 +24,11 @@ export function showLife(url: string, id: string, signal: AbortSignal, log: Logg
   const shown = Promise.withResolvers<undefined>();
   const live = async () => {
     while (!signal.aborted) {
-      const client = new Client({ ...connection(url, NOTICE_DEATH), query_timeout: 2000 });
+      const client = new Client({
+        ...connection(url, NOTICE_DEATH),
+        connectionTimeoutMillis: 2000,
+        query_timeout: 2000,
+      });
       const cut = new AbortController();
       const over = AbortSignal.any([signal, cut.signal]);
       client.on('error', () => cut.abort());
