@@ -78,7 +78,7 @@ watch_over() {
     if [[ $chain && $chain != "$known" ]]; then set_synchronous || chain=''; fi
     known=$chain
     if [[ $chain ]] && is_due "$chain"; then take_due; fi
-    sleep 2
+    if [[ $chain ]]; then sleep 10; else sleep 2; fi
   done
 }
 
